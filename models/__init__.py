@@ -1,0 +1,1 @@
+"""Features and online models: what is learned from a customer's events."""

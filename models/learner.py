@@ -1,0 +1,59 @@
+"""The learner: the one writer of every model. Evaluate the recorded score, then learn, then publish.
+
+Examples arrive when their horizon has passed, positives and negatives at the same age, so the
+share of positives a model sees is the true one.
+"""
+
+from collections.abc import Sequence
+
+from needstream.models import linear, prequential
+from needstream.models.online_model import OnlineModel
+from needstream.models.scorer import Scorer
+from needstream.models.snapshots import feature_set
+from needstream.schemas.signals import LabelledExample
+
+PUBLISH_EVERY = 50
+"""Examples between two publications of a model."""
+
+
+class Learner:
+    """Learns labelled examples into the models it owns and publishes them to a scorer."""
+
+    def __init__(self, names: Sequence[str], features: tuple[str, ...], scorer: Scorer) -> None:
+        self.features = features
+        self.feature_set = feature_set(features)
+        self._scorer = scorer
+        self._models = {name: OnlineModel(name, features) for name in names}
+        self._quality = {name: prequential.Prequential(name) for name in names}
+
+    def resume(self, exported: linear.LinearModel) -> None:
+        """Go on from a published model instead of from nothing."""
+        if exported.name in self._models:
+            self._models[exported.name] = OnlineModel.restore(exported)
+            self._scorer.publish(exported)
+
+    def learn(self, example: LabelledExample) -> linear.LinearModel | None:
+        """Evaluate and learn one example.
+
+        Returns:
+            The model when it was published with this example, else None. An example of an unknown
+            model or of other features is ignored.
+        """
+        model = self._models.get(example.model)
+        if model is None or example.feature_set != self.feature_set:
+            return None
+        self._quality[example.model].evaluate(example.score, example.label)
+        model.learn(example.features, example.label)
+        if model.examples % PUBLISH_EVERY:
+            return None
+        exported = model.export()
+        self._scorer.publish(exported)
+        return exported
+
+    def export(self) -> list[linear.LinearModel]:
+        """Every model as it stands, by name."""
+        return [self._models[name].export() for name in sorted(self._models)]
+
+    def quality(self) -> list[prequential.Quality]:
+        """Prequential quality of every model, by name."""
+        return [self._quality[name].quality() for name in sorted(self._quality)]

@@ -1,0 +1,1 @@
+"""The contracts: what an event, an output and a definition may say."""

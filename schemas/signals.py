@@ -1,0 +1,155 @@
+"""Outputs: what the rest of the bank reads.
+
+``signal_id`` is a function of the decision alone, so a re-delivered signal keeps its id. Text
+times are RFC 3339 in UTC. ``decided_at`` is the only processing-time field.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["need", "churn", "care", "risk", "experience", "operations"]
+NeedClass = Literal["basic", "potential", "emotional"]
+Verdict = Literal["fired", "suppressed"]
+Gate = Literal[
+    "none",
+    "suspected_bot",
+    "suitability",
+    "consent",
+    "muted",
+    "distress",
+    "cold_start",
+    "cooldown",
+    "frequency_cap",
+    "holdout",
+]
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """One fact behind a decision: a feature with its value and what it was compared with."""
+
+    feature: str
+    value: float
+    compared: str = ""
+    last_seen: str | None = None
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """One plain sentence per language."""
+
+    en: str
+    zh: str
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """What need signals and alerts share.
+
+    ``score`` is the model's probability that the need (or churn) shows within ``horizon``; it is
+    null while the model has too few labels, and then the scenario speaks alone. ``confidence`` is
+    0 to 1. ``priority`` is larger for what must be handled first.
+    """
+
+    signal_id: str
+    customer_id: str
+    kind: Kind
+    need_class: NeedClass
+    scenario: str
+    score: float | None
+    horizon: str
+    confidence: float
+    priority: int
+    tier: str
+    action: str
+    channel_hint: str
+    tone: str
+    requires_human: bool
+    expires_at: str
+    evidence: tuple[Evidence, ...]
+    counter_evidence: tuple[Evidence, ...]
+    alternative_reading: str
+    reasons: tuple[str, ...]
+    explanation: Explanation
+    group: Literal["treatment", "holdout"]
+    definition_version: str
+    model_version: str
+    trigger_event_id: str
+    event_time: str
+    decided_at: str
+
+
+class NeedSignal(Signal, frozen=True, kw_only=True):
+    """An inferred need of a customer (``need-signals.v1``)."""
+
+    need: str
+
+
+class Alert(Signal, frozen=True, kw_only=True):
+    """Something a person must see (``churn-alerts.v1`` for churn, ``alerts.v1`` otherwise)."""
+
+    alert: str
+    severity: Literal["info", "warning", "critical"] = "warning"
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """The fate of one candidate, fired or suppressed, with the gate that stopped it."""
+
+    decision_id: str
+    customer_id: str
+    scenario: str
+    kind: Kind
+    verdict: Verdict
+    gate: Gate
+    detail: str
+    score: float | None
+    signal_id: str | None
+    definition_version: str
+    model_version: str
+    trigger_event_id: str
+    event_time: str
+
+
+class ProfileSummary(Struct, frozen=True, kw_only=True):
+    """The newest view of a customer (``profiles.v1``, compacted by customer)."""
+
+    customer_id: str
+    event_time: str
+    last_active_at: str | None
+    sessions_30d: float
+    scores: dict[str, float]
+    open_scenarios: tuple[str, ...]
+    consents: dict[str, str]
+    definition_version: str
+
+
+class LabelledExample(Struct, frozen=True, kw_only=True):
+    """A prediction whose horizon has passed, with the truth (``labelled-examples.v1``).
+
+    ``features`` are the values the prediction was made from, in the order of the model's feature
+    list; ``score`` is what was said then (null before the model was warm) by ``model_version``.
+    """
+
+    example_id: str
+    customer_id: str
+    model: str
+    features: tuple[float, ...]
+    feature_set: str
+    score: float | None
+    model_version: str
+    label: bool
+    predicted_at: str
+    due_at: str
+
+
+class ModelSnapshot(Struct, frozen=True, kw_only=True):
+    """A published model as plain numbers, authenticated (``model-snapshots.v1``, by model).
+
+    ``body`` is the JSON text of the numbers and ``mac`` the hex HMAC-SHA256 of its UTF-8 bytes
+    under the deployment's key.
+    """
+
+    model: str
+    version: int
+    feature_set: str
+    examples: int
+    body: str
+    mac: str

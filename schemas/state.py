@@ -1,0 +1,180 @@
+"""Stored values: everything remembered of one customer, versioned because a changelog is a contract.
+
+Structs are encoded as arrays: append fields with a default, never reorder or reuse one; a change
+of meaning raises ``STATE_VERSION``. Nothing here grows with the number of events.
+"""
+
+import msgspec
+from msgspec import Struct, field
+
+STATE_VERSION = 1
+RECENT_EVENT_IDS = 64
+"""How many event ids are remembered per customer: the window in which a duplicate is recognised."""
+
+
+class Timer(Struct, array_like=True, frozen=True):
+    """A durable alarm in event time; ``armed_by`` is the event id that set it."""
+
+    due_ms: int
+    armed_by: str
+
+
+class Session(Struct, array_like=True):
+    """The open session window of a customer."""
+
+    started_ms: int
+    last_ms: int
+    events: int = 0
+    pages: int = 0
+    dwell_ms: int = 0
+
+
+class Balance(Struct, array_like=True):
+    """The account balance and its habits, in minor units of ``currency``.
+
+    ``mean`` is time-weighted with exponential forgetting and holds what was usual *before* the
+    newest observation. ``low`` and ``high`` are the extremes of the running 30-day bucket, the
+    ``previous_`` ones those of the bucket before it.
+    """
+
+    currency: str
+    newest: int
+    newest_ms: int
+    first_ms: int
+    observations: int
+    mean: float
+    bucket_ms: int
+    low: int
+    high: int
+    previous_low: int | None = None
+    previous_high: int | None = None
+
+
+class Income(Struct, array_like=True):
+    """Regular income: when salaries came and how far apart (days, smoothed)."""
+
+    salaries: int
+    last_ms: int
+    interval_days: float
+    irregularity_days: float
+
+
+class Credit(Struct, array_like=True):
+    """The newest credit score and the reference it is compared with (recent best)."""
+
+    score: int
+    at_ms: int
+    reference: int
+    reference_ms: int
+
+
+class Traits(Struct, array_like=True):
+    """Reference attributes that decisions read."""
+
+    age_band: str = ""
+    tier: str = "standard"
+    risk_level: int = 0
+    language: str = ""
+    home_currency: str = ""
+    channel: str = ""
+    mute: bool = False
+
+
+class Arming(Struct, array_like=True):
+    """Where one scenario or model stands: armed, or fired and waiting to be re-armed."""
+
+    armed: bool = True
+    fired: int = 0
+    last_fired_ms: int = 0
+
+
+class Ask(Struct, array_like=True):
+    """One model's part of a pending prediction."""
+
+    due_ms: int
+    score: float | None
+    model_version: str
+    converted: bool = False
+
+
+class Prediction(Struct, array_like=True):
+    """A remembered prediction that will be judged: features as float64 bytes, one ask per model."""
+
+    made_ms: int
+    features: bytes
+    feature_set: str
+    asks: dict[str, Ask]
+
+
+class CustomerState(Struct, array_like=True):
+    """Everything remembered of one customer.
+
+    Attributes:
+        clock_ms: the newest event time or timer applied; earlier arrivals are late.
+        applied: per input ``topic-partition`` the offset through which everything of this customer
+            is applied, followed by single offsets applied ahead of it.
+        recent_ids: 8-byte hashes of the newest event ids, oldest first.
+        counters: decayed counts and amounts by fact, as ``[at_ms, value per half-life ...]``.
+        timers: alarms by name.
+        active_ms: event time of the customer's last own activity, 0 before the first.
+        suspect_until_ms, distress_until_ms: until when the customer counts as a bot, as distressed.
+        spoken: event times of the newest signals by treatment, at most eight each.
+        consents: purpose to ``[status, at_ms]``.
+    """
+
+    version: int
+    customer_id: str
+    first_ms: int
+    clock_ms: int
+    applied: dict[str, list[int]] = field(default_factory=dict)
+    recent_ids: bytes = b""
+    session: Session | None = None
+    counters: dict[str, list[float]] = field(default_factory=dict)
+    balance: Balance | None = None
+    income: Income | None = None
+    credit: Credit | None = None
+    traits: Traits = field(default_factory=Traits)
+    consents: dict[str, tuple[str, int]] = field(default_factory=dict)
+    timers: dict[str, Timer] = field(default_factory=dict)
+    armings: dict[str, Arming] = field(default_factory=dict)
+    predictions: list[Prediction] = field(default_factory=list)
+    active_ms: int = 0
+    suspect_until_ms: int = 0
+    distress_until_ms: int = 0
+    spoken: dict[str, list[int]] = field(default_factory=dict)
+
+
+class StateVersionError(ValueError):
+    """Raised when stored bytes were written by a version this program does not know."""
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(CustomerState)
+
+
+def new_customer(customer_id: str, at_ms: int) -> CustomerState:
+    """The state of a customer first seen at ``at_ms``."""
+    return CustomerState(STATE_VERSION, customer_id, at_ms, at_ms)
+
+
+def snapshot(state: CustomerState) -> bytes:
+    """Bytes from which ``restore`` makes an equal state."""
+    return _ENCODER.encode(state)
+
+
+def restore(stored: bytes) -> CustomerState:
+    """The state in ``stored``.
+
+    Raises:
+        StateVersionError: written by another version, or no state at all.
+    """
+    try:
+        state = _DECODER.decode(stored)
+    except msgspec.MsgspecError as error:
+        raise StateVersionError(f"stored customer state cannot be read: {error}") from error
+    if state.version != STATE_VERSION:
+        raise StateVersionError(
+            f"stored customer state has version {state.version}, this program reads "
+            f"{STATE_VERSION}; run the release that wrote it, or rebuild the state by replay"
+        )
+    return state

@@ -1,0 +1,69 @@
+"""Points and spans of time as integer milliseconds, and their one text form at the edge.
+
+Event time and processing time are different types, so that a clock reading cannot slip into a
+decision that must depend on events alone.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NewType
+
+EventTime = NewType("EventTime", int)
+"""When it happened, as the producer said: milliseconds since 1970-01-01 UTC."""
+
+ProcessingTime = NewType("ProcessingTime", int)
+"""When we looked at it: milliseconds since 1970-01-01 UTC."""
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def event_time(moment: datetime) -> EventTime:
+    """Milliseconds of an aware ``moment``, rounded down."""
+    return EventTime((moment - _EPOCH) // _MILLISECOND)
+
+
+def rfc3339(at_ms: int) -> str:
+    """Text such as ``2025-03-01T09:30:00.250Z`` (UTC, always three decimals)."""
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> EventTime:
+    """Milliseconds of an RFC 3339 text with an offset.
+
+    Raises:
+        ValueError: no RFC 3339 text, or one without an offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset; write for example {text}Z")
+    return event_time(moment)
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of text such as ``30m``, ``1h30m``, ``14d`` (units ms, s, m, h, d).
+
+    Raises:
+        ValueError: empty, or anything but numbers each followed by a unit.
+    """
+    compact = text.strip().replace(" ", "")
+    parts = list(_DURATION.finditer(compact))
+    if not parts or sum(len(part.group(0)) for part in parts) != len(compact):
+        raise ValueError(f"{text!r} is no duration; write a number and a unit, such as 30m or 14d")
+    return round(sum(float(part.group(1)) * _UNITS_MS[part.group(2)] for part in parts))
+
+
+def duration_text(span_ms: int) -> str:
+    """The shortest whole-unit text of a span, such as ``14d`` or ``90m``."""
+    for unit, unit_ms in (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS)):
+        if span_ms and span_ms % unit_ms == 0:
+            return f"{span_ms // unit_ms}{unit}"
+    return f"{span_ms}ms"

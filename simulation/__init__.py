@@ -1,0 +1,1 @@
+"""A population with known needs, what was planted in it, and the reader of real files: the project's own test bench."""

@@ -1,0 +1,1 @@
+"""The stream processor: a pure pipeline, and the shells that run it."""

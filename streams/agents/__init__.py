@@ -1,0 +1,1 @@
+"""The Faust agents: decode a batch, step, send, store."""

@@ -1,0 +1,1 @@
+"""The command line: one program, a module per group of commands."""

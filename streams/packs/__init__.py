@@ -1,0 +1,1 @@
+"""Domain packs: products, needs, scenarios and models as versioned YAML."""

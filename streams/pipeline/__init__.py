@@ -1,0 +1,1 @@
+"""The pure core: one event or tick at a time, no clock, no environment, no I/O."""

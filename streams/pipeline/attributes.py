@@ -1,0 +1,24 @@
+"""What the customer and the bank state about a person: consent, preference, profile."""
+
+from needstream.schemas import events
+from needstream.schemas.state import CustomerState
+
+_TRAITS = {"age_band", "tier", "risk_level", "language", "home_currency"}
+
+
+def apply(state: CustomerState, event: events.AnyEvent, at_ms: int) -> None:
+    """Take a customers event into the state; of two consents the newer one holds."""
+    if isinstance(event, events.Consent):
+        known = state.consents.get(event.purpose)
+        if known is None or at_ms >= known[1]:
+            state.consents[event.purpose] = (event.status, at_ms)
+    elif isinstance(event, events.Preference):
+        if event.channel is not None:
+            state.traits.channel = event.channel
+        if event.mute is not None:
+            state.traits.mute = event.mute
+    elif isinstance(event, events.Profile):
+        for name in _TRAITS:
+            stated = getattr(event, name)
+            if stated is not None:
+                setattr(state.traits, name, stated)

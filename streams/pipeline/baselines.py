@@ -1,0 +1,124 @@
+"""Each customer's own habits: balance, income, credit score, and decayed amounts.
+
+Balances are exact minor units. Amounts in another currency than the customer's home currency are
+counted but not added up: without a rate their sum would mean nothing.
+"""
+
+from needstream.models import decay
+from needstream.schemas import events, money
+from needstream.schemas.state import Balance, Credit, CustomerState, Income
+from needstream.schemas.times import DAY_MS
+from needstream.streams.pipeline.definitions import Definitions
+
+BUCKET_MS = 30 * DAY_MS
+SAME_SALARY_DAYS = 10.0
+"""Payments closer together than this belong to one salary."""
+
+REFERENCE_DAYS = 365
+"""How long an earlier best credit score stays the reference."""
+
+_LEARNING = 0.3
+
+
+def observe_transaction(
+    state: CustomerState, transaction: events.Transaction, at_ms: int, *, definitions: Definitions
+) -> None:
+    """Take amount and balance of an in-order transaction into the habits."""
+    add_amount(state, transaction, at_ms, definitions=definitions)
+    if transaction.event_type == "balance":
+        stated: str | None = transaction.amount
+    else:
+        stated = transaction.balance_after
+    if stated is not None:
+        balance_minor = money.minor_units(stated, transaction.currency)
+        observe_balance(
+            state, balance_minor, at_ms, currency=transaction.currency, definitions=definitions
+        )
+
+
+def add_amount(
+    state: CustomerState, transaction: events.Transaction, at_ms: int, *, definitions: Definitions
+) -> None:
+    """Add the amount to its kind's decayed sum; in any order, so late transactions count too."""
+    currency = transaction.currency
+    home = state.traits.home_currency
+    if not home:
+        home = state.traits.home_currency = currency
+    if currency != home or transaction.event_type == "balance":
+        return
+    amount = money.minor_units(transaction.amount, currency) / 10 ** money.EXPONENTS[currency]
+    key = f"amount.tx.{transaction.event_type}"
+    state.counters[key] = decay.add(
+        state.counters.get(key), amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms
+    )
+
+
+def observe_balance(
+    state: CustomerState,
+    balance_minor: int,
+    at_ms: int,
+    *,
+    currency: str,
+    definitions: Definitions,
+) -> None:
+    """Let the old balance count for the time it stood, then take the new one."""
+    balance = state.balance
+    if balance is None:
+        state.balance = Balance(
+            currency,
+            balance_minor,
+            at_ms,
+            at_ms,
+            1,
+            float(balance_minor),
+            at_ms,
+            balance_minor,
+            balance_minor,
+        )
+        return
+    if currency != balance.currency or at_ms < balance.newest_ms:
+        return
+    kept = decay.weight(at_ms - balance.newest_ms, definitions.balance_half_life_ms)
+    balance.mean = balance.mean * kept + balance.newest * (1.0 - kept)
+    if at_ms - balance.bucket_ms >= BUCKET_MS:
+        balance.previous_low, balance.previous_high = balance.low, balance.high
+        balance.low = balance.high = balance.newest
+        balance.bucket_ms = at_ms
+    balance.newest, balance.newest_ms = balance_minor, at_ms
+    balance.observations += 1
+    balance.low = min(balance.low, balance_minor)
+    balance.high = max(balance.high, balance_minor)
+
+
+def observe_salary(state: CustomerState, at_ms: int) -> None:
+    """Learn the customer's pay rhythm."""
+    income = state.income
+    if income is None:
+        state.income = Income(1, at_ms, 30.0, 0.0)
+        return
+    gap_days = (at_ms - income.last_ms) / DAY_MS
+    if gap_days < SAME_SALARY_DAYS:
+        return
+    if income.salaries == 1:
+        income.interval_days = gap_days
+    else:
+        off_days = abs(gap_days - income.interval_days)
+        income.irregularity_days += _LEARNING * (off_days - income.irregularity_days)
+        income.interval_days += _LEARNING * (gap_days - income.interval_days)
+    income.salaries += 1
+    income.last_ms = at_ms
+
+
+def observe_credit_score(state: CustomerState, score: int, at_ms: int) -> None:
+    """Compare with the best score of the last year."""
+    credit = state.credit
+    if credit is None:
+        state.credit = Credit(score, at_ms, score, at_ms)
+        return
+    if at_ms < credit.at_ms:
+        return
+    if at_ms - credit.reference_ms > REFERENCE_DAYS * DAY_MS:
+        credit.reference, credit.reference_ms = credit.score, credit.at_ms
+    if score >= credit.reference:
+        credit.reference, credit.reference_ms = score, at_ms
+    credit.score, credit.at_ms = score, at_ms

@@ -1,0 +1,92 @@
+"""Delayed labels: predictions are remembered, marked by what follows, and judged at the horizon.
+
+A prediction is made at the customer's own sampling times, never because of the event that could be
+its label, from features of the state before that moment. Positives and negatives are released at
+the same age, horizon plus allowed lateness, so the share of positives a learner sees is the true
+one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from needstream.models.scorer import Scorer
+from needstream.schemas.signals import LabelledExample
+from needstream.schemas.state import Ask, CustomerState, Prediction
+from needstream.schemas.times import rfc3339
+from needstream.streams.pipeline import timers
+from needstream.streams.pipeline.definitions import Definitions
+
+
+def feature_values(
+    state: CustomerState, at_ms: int, definitions: Definitions
+) -> tuple[float, ...]:
+    """The feature vector as it is stored: single precision, in the pack's order."""
+    exact = (reading(state, at_ms) for reading in definitions.readings)
+    values: tuple[float, ...] = definitions.vector.unpack(definitions.vector.pack(*exact))
+    return values
+
+
+def remember(
+    state: CustomerState, at_ms: int, *, definitions: Definitions, scorer: Scorer
+) -> None:
+    """Make one prediction with every model, to be judged later."""
+    values = feature_values(state, at_ms, definitions)
+    asks = {}
+    for model in definitions.models:
+        score, version = scorer.score(model.declared.name, values)
+        asks[model.declared.name] = Ask(at_ms + model.horizon_ms, score, version)
+    packed = definitions.vector.pack(*values)
+    state.predictions.append(Prediction(at_ms, packed, definitions.feature_set, asks))
+    _arm(state, definitions)
+
+
+def mark(state: CustomerState, fact: str, at_ms: int, definitions: Definitions) -> None:
+    """Note a fact in every prediction made before it whose horizon it falls into (inclusive).
+
+    Marks commute, so a late fact marks as well as a punctual one.
+    """
+    for model in definitions.marks.of(fact):
+        name = model.declared.name
+        for prediction in state.predictions:
+            ask = prediction.asks.get(name)
+            if ask is not None and prediction.made_ms < at_ms <= ask.due_ms:
+                ask.converted = True
+
+
+def resolve(
+    state: CustomerState, at_ms: int, definitions: Definitions
+) -> Iterator[LabelledExample]:
+    """Release every ask whose horizon and lateness have passed at ``at_ms``."""
+    released_ms = at_ms - definitions.allowed_lateness_ms
+    meaning = {model.declared.name: model.label_when_seen for model in definitions.models}
+    for prediction in state.predictions:
+        due = [name for name, ask in prediction.asks.items() if ask.due_ms <= released_ms]
+        for name in due:
+            ask = prediction.asks.pop(name)
+            if name in meaning and prediction.feature_set == definitions.feature_set:
+                yield LabelledExample(
+                    example_id=_example_id(state.customer_id, name, prediction.made_ms),
+                    customer_id=state.customer_id,
+                    model=name,
+                    features=definitions.vector.unpack(prediction.features),
+                    feature_set=prediction.feature_set,
+                    score=ask.score,
+                    model_version=ask.model_version,
+                    label=ask.converted is meaning[name],
+                    predicted_at=rfc3339(prediction.made_ms),
+                    due_at=rfc3339(ask.due_ms),
+                )
+    state.predictions = [prediction for prediction in state.predictions if prediction.asks]
+    _arm(state, definitions)
+
+
+def _arm(state: CustomerState, definitions: Definitions) -> None:
+    dues = [ask.due_ms for prediction in state.predictions for ask in prediction.asks.values()]
+    if dues:
+        due_ms = min(dues) + definitions.allowed_lateness_ms
+        timers.arm(state, timers.LABEL, due_ms, armed_by="")
+
+
+def _example_id(customer_id: str, model: str, made_ms: int) -> str:
+    name = f"{customer_id}\n{model}\n{made_ms}".encode()
+    return hashlib.blake2b(name, digest_size=16).hexdigest()

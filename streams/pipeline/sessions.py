@@ -1,0 +1,43 @@
+"""Session windows: activity with gaps up to and including the inactivity gap.
+
+A session opens with the first click, is extended by the next ones, and closes by its timer one
+millisecond after the gap, so that an event exactly at the gap still extends it.
+"""
+
+from needstream.schemas import events
+from needstream.schemas.state import CustomerState, Session
+from needstream.schemas.times import MINUTE_MS
+from needstream.streams.pipeline import timers
+from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.pipeline.emissions import SessionClosed
+
+
+def extend(state: CustomerState, click: events.Click, at_ms: int, *, definitions: Definitions) -> None:
+    """Open or extend the session with a click, and move its timer."""
+    session = state.session
+    if session is None:
+        session = state.session = Session(started_ms=at_ms, last_ms=at_ms)
+    session.last_ms = at_ms
+    session.events += 1
+    session.pages += click.event_type == "page_view"
+    session.dwell_ms += click.dwell_ms or 0
+    due_ms = at_ms + definitions.session_gap_ms + 1
+    timers.arm(state, timers.SESSION, due_ms, armed_by=click.event_id)
+    if is_inhuman(session, definitions):
+        state.suspect_until_ms = at_ms + definitions.quarantine_ms
+
+
+def is_inhuman(session: Session, definitions: Definitions) -> bool:
+    """Whether the session is longer and faster than a person can be."""
+    bots = definitions.pack.bots
+    minutes = max(1.0, (session.last_ms - session.started_ms) / MINUTE_MS)
+    return session.events > bots.session_events and session.events / minutes > bots.events_per_minute
+
+
+def close(state: CustomerState) -> SessionClosed | None:
+    """Close the open session, if there is one."""
+    session = state.session
+    if session is None:
+        return None
+    state.session = None
+    return SessionClosed(state.customer_id, session.started_ms, session.last_ms, session.events)

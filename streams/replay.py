@@ -1,0 +1,256 @@
+"""The second shell: files in, files out, through the same partition and step as the worker.
+
+Input files are named by topic (``clickstream.v1.jsonl``, also ``.gz``), one event per line in
+order of arrival. The same input gives byte-identical output; nothing in it is a clock reading.
+"""
+
+import gzip
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from needstream.models.learner import Learner
+from needstream.models.scorer import Scorer
+from needstream.models.snapshots import sign, verify
+from needstream.schemas import codecs, signals
+from needstream.schemas.dead_letters import DeadLetter, Rejected
+from needstream.streams import outputs, topics
+from needstream.streams.pipeline import emissions, inputs
+from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.pipeline.partition import Partition
+
+FLUSH_EVERY = 5_000
+OUTPUTS = (
+    topics.NEED_SIGNALS,
+    topics.CHURN_ALERTS,
+    topics.ALERTS,
+    topics.PROFILES,
+    topics.DECISIONS,
+    topics.LABELLED_EXAMPLES,
+)
+
+
+class ReplayOptions(Struct, frozen=True, kw_only=True):
+    """How to read the input.
+
+    Attributes:
+        latest_ms: newest acceptable event time, milliseconds.
+        shuffle_ms: shuffle arrivals by at most this much event time; 0 leaves them alone.
+        models: a file of signed snapshots to score with; learning is off then.
+        model_key: the key the snapshots are signed with.
+    """
+
+    latest_ms: int
+    shuffle_ms: int = 0
+    seed: int = 0
+    models: Path | None = None
+    model_key: bytes = b"needstream"
+
+
+class MemoryStore:
+    """Snapshots in a dictionary."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, bytes] = {}
+
+    def get(self, customer_id: str) -> bytes | None:
+        """The stored snapshot, None for an unknown customer."""
+        return self._stored.get(customer_id)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Every stored snapshot."""
+        return iter(self._stored.items())
+
+    def write(self, snapshots: dict[str, bytes | None]) -> None:
+        """Take over what a partition flushed."""
+        for customer_id, stored in snapshots.items():
+            if stored is None:
+                self._stored.pop(customer_id, None)
+            else:
+                self._stored[customer_id] = stored
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+
+class Replay:
+    """One run over a folder of files."""
+
+    def __init__(self, definitions: Definitions, options: ReplayOptions) -> None:
+        self._definitions = definitions
+        self._options = options
+        self.scorer = Scorer(definitions.readiness())
+        features = definitions.pack.features
+        self.learner: Learner | None = None
+        if options.models is None:
+            names = [model.declared.name for model in definitions.models]
+            self.learner = Learner(names, features, self.scorer)
+        else:
+            for line in _lines(options.models):
+                self.scorer.publish(verify(line, options.model_key, features=features))
+        self._store = MemoryStore()
+        self._partition = Partition(
+            topics.INPUTS, definitions, scorer=self.scorer, store=self._store
+        )
+        self.counts: Counter[str] = Counter()
+
+    def run(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Replay every file of ``source`` into ``target``.
+
+        Returns:
+            The report, as written to ``report.json``.
+
+        Raises:
+            FileNotFoundError: no input file in ``source``.
+        """
+        paths = {topic: path for topic in topics.INPUTS if (path := _find(source, topic))}
+        if not paths:
+            wanted = ", ".join(f"{topic}.jsonl" for topic in topics.INPUTS)
+            message = f"{source} holds none of {wanted} (.gz too)"
+            raise FileNotFoundError(message)
+        target.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            files = {
+                topic: stack.enter_context((target / f"{topic}.jsonl").open("wb"))
+                for topic in (*OUTPUTS, topics.DEAD_LETTERS)
+            }
+            for emission in self._emissions(paths, files[topics.DEAD_LETTERS], on_progress):
+                self._write(emission, files)
+        self._write_models(target)
+        report = self._report()
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+        (target / "report.json").write_bytes(orjson.dumps(report, option=options))
+        return report
+
+    def _emissions(
+        self, paths: dict[str, Path], letters: IO[bytes], on_progress: Callable[[int], None]
+    ) -> Iterator[emissions.Emission]:
+        partition = self._partition
+        readers = {topic: self._arrivals(topic, path, letters) for topic, path in paths.items()}
+        newest_ms = {topic: -1 for topic in readers}
+        at_end = {topic for topic in topics.INPUTS if topic not in readers}
+        applied = 0
+        while readers:
+            topic = min(readers, key=lambda each: (newest_ms[each], topics.INPUTS.index(each)))
+            arrival = next(readers[topic], None)
+            if arrival is None:
+                del readers[topic]
+                at_end.add(topic)
+            else:
+                newest_ms[topic] = max(newest_ms[topic], arrival.at_ms)
+                partition.push(arrival)
+                applied += 1
+            yield from partition.advance(at_end)
+            if applied % FLUSH_EVERY == 0:
+                self._store.write(partition.flush())
+                on_progress(applied)
+        self._store.write(partition.flush())
+        on_progress(applied)
+
+    def _arrivals(self, topic: str, path: Path, letters: IO[bytes]) -> Iterator[inputs.Arrival]:
+        decoded = self._decoded(topic, path, letters)
+        if self._options.shuffle_ms:
+            decoded = _shuffled(decoded, self._options.shuffle_ms, self._options.seed)
+        for offset, (event, at_ms) in enumerate(decoded):
+            key = codecs.event_key(event)
+            yield inputs.Arrival(event, key, at_ms, topic, 0, offset)
+
+    def _decoded(self, topic: str, path: Path, letters: IO[bytes]) -> Iterator[tuple[Any, int]]:
+        family = topic.partition(".")[0]
+        for offset, line in enumerate(_lines(path)):
+            self.counts["records"] += 1
+            decoded = codecs.decode(line, family=family, latest_ms=self._options.latest_ms)
+            if not isinstance(decoded, Rejected):
+                yield decoded, inputs.at_ms(decoded)
+                continue
+            self.counts[f"dead_letter.{decoded.reason.value}"] += 1
+            letter = DeadLetter(
+                topic=topic,
+                partition=0,
+                offset=offset,
+                reason=decoded.reason,
+                field=decoded.field,
+                detail=decoded.detail,
+                remedy=decoded.remedy,
+                key=None,
+                value=line,
+            )
+            letters.write(outputs.dead_letter_line(letter) + b"\n")
+
+    def _write(self, emission: emissions.Emission, files: dict[str, IO[bytes]]) -> None:
+        self.counts[f"emission.{type(emission).__name__}"] += 1
+        written = outputs.record(emission)
+        if written is not None:
+            files[written.topic].write(written.value + b"\n")
+        if isinstance(emission, signals.LabelledExample) and self.learner is not None:
+            self.learner.learn(emission)
+        elif isinstance(emission, signals.Signal):
+            self.counts[f"signal.{emission.scenario}"] += 1
+        elif isinstance(emission, signals.Decision) and emission.verdict == "suppressed":
+            self.counts[f"suppressed.{emission.gate}"] += 1
+
+    def _write_models(self, target: Path) -> None:
+        models = self.learner.export() if self.learner else self.scorer.published()
+        with (target / f"{topics.MODEL_SNAPSHOTS}.jsonl").open("wb") as file:
+            for model in models:
+                file.write(msgspec.json.encode(sign(model, self._options.model_key)) + b"\n")
+
+    def _report(self) -> dict[str, Any]:
+        quality = self.learner.quality() if self.learner else []
+        return {
+            "pack": self._definitions.version,
+            "customers": len(self._store),
+            "counts": dict(sorted(self.counts.items())),
+            "models": [_plain(each) for each in quality],
+            "learning": self.learner is not None,
+        }
+
+
+def _plain(value: Struct) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def _find(source: Path, topic: str) -> Path | None:
+    for suffix in (".jsonl", ".jsonl.gz"):
+        path = source / f"{topic}{suffix}"
+        if path.is_file():
+            return path
+    return None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines without their ends; an empty line is a record, an empty rest of the file is not."""
+    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as file:
+        for line in file:
+            yield line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _shuffled(
+    decoded: Iterator[tuple[Any, int]], within_ms: int, seed: int
+) -> Iterator[tuple[Any, int]]:
+    """Delay each event by a random share of ``within_ms`` of event time."""
+    delays = random.Random(seed)  # noqa: S311
+    waiting: list[tuple[int, int, Any, int]] = []
+    for place, (event, at_ms) in enumerate(decoded):
+        heapq.heappush(waiting, (at_ms + delays.randrange(within_ms), place, event, at_ms))
+        while waiting and waiting[0][0] <= at_ms:
+            _, _, ready, ready_ms = heapq.heappop(waiting)
+            yield ready, ready_ms
+    while waiting:
+        _, _, ready, ready_ms = heapq.heappop(waiting)
+        yield ready, ready_ms

@@ -1,0 +1,353 @@
+"""Every topic as one table: its name, role, key, partition rule, cleanup policy and retention.
+
+`plan` says what would be created and what differs, `apply` creates what is missing, `check` says what is wrong and what
+to do about it. Nothing here ever alters or deletes an existing topic.
+
+The invariant it protects: the inputs are co-partitioned, so that one key's records of every input meet on the same
+partition number; a mismatch is refused.
+"""
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+DEFAULT_PARTITIONS = 4
+VISIBLE_TIMEOUT_MS = 15_000
+CONNECT_TIMEOUT_MS = 10_000
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+class Role(enum.StrEnum):
+    """Who writes a topic and who reads it."""
+
+    INPUT = "input"  #: written by the bank's systems, read by us
+    OUTPUT = "output"  #: written by us, read by others
+    INTERNAL = "internal"  #: written and read by us
+
+
+class PartitionRule(enum.StrEnum):
+    """How many partitions a topic must have."""
+
+    SHARED = "shared"  #: exactly as many as the input topics
+    SINGLE = "single"  #: exactly one
+
+
+class CleanupPolicy(enum.StrEnum):
+    """What Kafka removes: records older than the retention, or records a newer one of the same key replaces."""
+
+    DELETE = "delete"
+    COMPACT = "compact"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table; `retention_ms` is None for a compacted topic, which keeps the newest record of each key."""
+
+    name: str
+    role: Role
+    key: str
+    partition_rule: PartitionRule = PartitionRule.SHARED
+    cleanup_policy: CleanupPolicy = CleanupPolicy.DELETE
+    retention_ms: int | None = None
+
+    def partitions(self, shared: int) -> int:
+        """Return how many partitions this topic needs when the inputs have `shared`."""
+        return 1 if self.partition_rule is PartitionRule.SINGLE else shared
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """The topic-level settings in Kafka's own names."""
+        settings = {"cleanup.policy": str(self.cleanup_policy)}
+        if self.retention_ms is not None:
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings
+
+
+CLICKSTREAM = "clickstream.v1"
+TRANSACTIONS = "transactions.v1"
+FEEDBACK = "feedback.v1"
+CUSTOMERS = "customers.v1"
+OUTCOMES = "outcomes.v1"
+NEED_SIGNALS = "need-signals.v1"
+CHURN_ALERTS = "churn-alerts.v1"
+ALERTS = "alerts.v1"
+PROFILES = "profiles.v1"
+DECISIONS = "decisions.v1"
+DEAD_LETTERS = "dead-letters.v1"
+LABELLED_EXAMPLES = "labelled-examples.v1"
+MODEL_SNAPSHOTS = "model-snapshots.v1"
+
+#: The inputs; the order is the merge rank: of two records with equal event time, the earlier topic's goes first.
+INPUTS = (CLICKSTREAM, TRANSACTIONS, FEEDBACK, CUSTOMERS, OUTCOMES)
+
+CUSTOMER_KEY = "customer_id, else anonymous_id, UTF-8"
+
+TABLE: tuple[Topic, ...] = (
+    Topic(CLICKSTREAM, Role.INPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(TRANSACTIONS, Role.INPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(FEEDBACK, Role.INPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(CUSTOMERS, Role.INPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(OUTCOMES, Role.INPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(NEED_SIGNALS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(CHURN_ALERTS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=7 * DAY_MS),
+    Topic(ALERTS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=14 * DAY_MS),
+    Topic(PROFILES, Role.OUTPUT, CUSTOMER_KEY, cleanup_policy=CleanupPolicy.COMPACT),
+    Topic(DECISIONS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=90 * DAY_MS),
+    Topic(DEAD_LETTERS, Role.OUTPUT, "the rejected record's key, as it came", retention_ms=30 * DAY_MS),
+    Topic(LABELLED_EXAMPLES, Role.INTERNAL, "model name", retention_ms=30 * DAY_MS),
+    Topic(MODEL_SNAPSHOTS, Role.INTERNAL, "model name", PartitionRule.SINGLE, cleanup_policy=CleanupPolicy.COMPACT),
+)
+
+BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TABLE}
+
+
+class ProblemKind(enum.StrEnum):
+    """What can be wrong with the topics of a cluster."""
+
+    MISSING = "missing"
+    NOT_CO_PARTITIONED = "not_co_partitioned"
+    WRONG_PARTITIONS = "wrong_partitions"
+    WRONG_CLEANUP_POLICY = "wrong_cleanup_policy"
+    DIFFERENT_RETENTION = "different_retention"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; a worker must not start on a fatal one."""
+
+    kind: ProblemKind
+    topics: tuple[str, ...]
+    finding: str
+    remedy: str
+
+    @property
+    def fatal(self) -> bool:
+        """Tell whether it would break a promise; a retention somebody chose differently would not."""
+        return self.kind is not ProblemKind.DIFFERENT_RETENTION
+
+    def __str__(self) -> str:
+        return f"{self.finding}: {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A topic to create."""
+
+    topic: Topic
+    partitions: int
+    replication: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `apply` would create, and what it would leave alone although it differs from the table."""
+
+    creations: tuple[Creation, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingTopic:
+    """A topic as the cluster has it; `configuration` holds only what was set for it."""
+
+    name: str
+    partitions: int
+    configuration: Mapping[str, str]
+
+
+class TopicsRefused(RuntimeError):  # noqa: N818 - the fact reads better than "error" where it is caught
+    """Raised when the topics of a cluster would break a promise; the message lists every finding and its remedy."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"- {problem}" for problem in problems))
+
+
+def plan(bootstrap: str, partitions: int = DEFAULT_PARTITIONS, *, replication: int = 1) -> Plan:
+    """Compare the cluster with the table; raises as `apply` does, but refuses nothing.
+
+    Args:
+        bootstrap: the broker, `host:port`.
+        partitions: how many partitions the inputs, and with them all shared topics, are to have; at least 1.
+        replication: replicas of each topic to create; at least 1.
+    """
+    with _admin(bootstrap) as admin:
+        return compare(_existing(admin), partitions, replication=replication)
+
+
+def apply(bootstrap: str, partitions: int = DEFAULT_PARTITIONS, *, replication: int = 1) -> Plan:
+    """Create the missing topics, wait until each is visible with a leader, and return the plan that was carried out.
+
+    Topics that exist are never altered; what differs is in the returned plan's problems.
+
+    Raises:
+        ConnectionError: no broker answers there.
+        TopicsRefused: creating would leave topics with the wrong number of partitions; nothing was created.
+        ValueError: a count below 1.
+    """
+    with _admin(bootstrap) as admin:
+        decided = compare(_existing(admin), partitions, replication=replication)
+        _refuse_mismatch(decided)
+        for creation in decided.creations:
+            # Somebody else may have been quicker; the second comparison judges what they made.
+            with suppress(TopicAlreadyExistsError):
+                admin.create_topics([_request(creation)])
+        if decided.creations:
+            admin.wait_for_topics([creation.topic.name for creation in decided.creations], VISIBLE_TIMEOUT_MS)
+            _refuse_mismatch(compare(_existing(admin), partitions))
+        return decided
+
+
+def check(bootstrap: str) -> list[Problem]:
+    """Return everything that is wrong with the topics; raises ConnectionError when no broker answers."""
+    with _admin(bootstrap) as admin:
+        return find_problems(_existing(admin))
+
+
+def require(bootstrap: str) -> None:
+    """Return only if a worker may start.
+
+    Raises:
+        ConnectionError: no broker answers there.
+        TopicsRefused: at least one fatal problem.
+    """
+    if fatal := [problem for problem in check(bootstrap) if problem.fatal]:
+        raise TopicsRefused(fatal)
+
+
+def compare(existing: Mapping[str, ExistingTopic], partitions: int, *, replication: int = 1) -> Plan:
+    """Return the plan for a cluster that has the `existing` topics, by name."""
+    if partitions < 1 or replication < 1:
+        msg = f"partitions and replication must be at least 1, not {partitions} and {replication}"
+        raise ValueError(msg)
+    creations = tuple(
+        Creation(topic, topic.partitions(partitions), replication) for topic in TABLE if topic.name not in existing
+    )
+    return Plan(creations, tuple(_differences(existing, partitions)))
+
+
+def find_problems(existing: Mapping[str, ExistingTopic]) -> list[Problem]:
+    """Return what is wrong with the `existing` topics; the partition count to share is the inputs' own."""
+    counts = [existing[name].partitions for name in INPUTS if name in existing]
+    shared = max(counts, default=DEFAULT_PARTITIONS)
+    missing = tuple(topic.name for topic in TABLE if topic.name not in existing)
+    problems = []
+    if missing:
+        remedy = f"create them with `needstream topics apply --partitions {shared}`"
+        problems.append(Problem(ProblemKind.MISSING, missing, f"missing topics: {', '.join(missing)}", remedy))
+    return problems + list(_differences(existing, shared))
+
+
+def _request(creation: Creation) -> NewTopic:
+    topic = creation.topic
+    return NewTopic(topic.name, creation.partitions, creation.replication, topic_configs=topic.configuration)
+
+
+def _refuse_mismatch(decided: Plan) -> None:
+    mismatches = {ProblemKind.NOT_CO_PARTITIONED, ProblemKind.WRONG_PARTITIONS}
+    if refused := [problem for problem in decided.problems if problem.kind in mismatches]:
+        raise TopicsRefused(refused)
+
+
+def _differences(existing: Mapping[str, ExistingTopic], shared: int) -> Iterator[Problem]:
+    inputs = [existing[name] for name in INPUTS if name in existing]
+    co_partitioned = len({topic.partitions for topic in inputs}) <= 1
+    if not co_partitioned:
+        yield _not_co_partitioned(inputs)
+    # Topics that are wrong in the same way are one problem; inputs that disagree among each other were named above.
+    wrong: defaultdict[tuple[PartitionRule, int], list[str]] = defaultdict(list)
+    for topic in TABLE:
+        found = existing.get(topic.name)
+        named_above = topic.role is Role.INPUT and not co_partitioned
+        if found and found.partitions != topic.partitions(shared) and not named_above:
+            wrong[topic.partition_rule, found.partitions].append(topic.name)
+    for (rule, count), names in wrong.items():
+        yield _wrong_partitions(names, count, wanted=1 if rule is PartitionRule.SINGLE else shared)
+    for topic in TABLE:
+        if topic.name in existing:
+            yield from _wrong_configuration(topic, existing[topic.name])
+
+
+def _not_co_partitioned(inputs: Iterable[ExistingTopic]) -> Problem:
+    counts = {topic.name: topic.partitions for topic in inputs}
+    listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
+    most = max(counts.values())
+    fewer = ", ".join(name for name, count in counts.items() if count < most)
+    return Problem(
+        ProblemKind.NOT_CO_PARTITIONED,
+        tuple(counts),
+        f"the input topics are not co-partitioned: {listed}",
+        "one customer's events of different topics would meet in different places. While the topics are empty, delete "
+        f"and re-create {fewer} with {most} partitions; once they hold records, copy them into new topics with {most} "
+        "partitions, because adding partitions moves keys",
+    )
+
+
+def _wrong_partitions(names: Sequence[str], count: int, *, wanted: int) -> Problem:
+    listed = ", ".join(names)
+    return Problem(
+        ProblemKind.WRONG_PARTITIONS,
+        tuple(names),
+        f"partitions: {count} instead of {wanted} for {listed}",
+        f"re-create what is empty with {wanted}; if the inputs already hold records, keep their count for all topics",
+    )
+
+
+def _wrong_configuration(topic: Topic, found: ExistingTopic) -> Iterator[Problem]:
+    # A setting that was never set for the topic is absent: Kafka's own default for the policy is delete.
+    policy = found.configuration.get("cleanup.policy", CleanupPolicy.DELETE)
+    if policy != topic.cleanup_policy:
+        yield Problem(
+            ProblemKind.WRONG_CLEANUP_POLICY,
+            (topic.name,),
+            f"{topic.name} has cleanup.policy={policy} and needs {topic.cleanup_policy}",
+            f"kafka-configs --alter --entity-type topics --entity-name {topic.name} "
+            f"--add-config cleanup.policy={topic.cleanup_policy}",
+        )
+    retention = found.configuration.get("retention.ms")
+    if topic.retention_ms is not None and retention is not None and retention != str(topic.retention_ms):
+        yield Problem(
+            ProblemKind.DIFFERENT_RETENTION,
+            (topic.name,),
+            f"{topic.name} has retention.ms={retention}, the table says {topic.retention_ms}",
+            "nothing to do if that was meant",
+        )
+
+
+def _existing(admin: KafkaAdminClient) -> dict[str, ExistingTopic]:
+    names = admin.list_topics()
+    ours = [name for name in names if name in BY_NAME]
+    if not ours:
+        return {}
+    described = {row["name"]: len(row["partitions"]) for row in admin.describe_topics(ours)}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in ours]
+    configured = admin.describe_configs(resources).get("topic", {})
+    return {
+        name: ExistingTopic(
+            name, described[name], {key: str(entry["value"]) for key, entry in configured.get(name, {}).items()}
+        )
+        for name in ours
+    }
+
+
+@contextmanager
+def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="needstream-topics",
+            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+        )
+    except KafkaError as error:
+        msg = f"no broker answers at {bootstrap}: start one, or correct NEEDSTREAM_BROKER"
+        raise ConnectionError(msg) from error
+    try:
+        yield admin
+    finally:
+        admin.close()
