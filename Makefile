@@ -69,10 +69,9 @@ clean: ## remove caches and build results; .venv stays
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	@if [ -z "$(PYTHON)" ]; then \
-		echo "needstream needs Python 3.11 to 3.14, and found none on the PATH." >&2; \
+	@if ! "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null; then \
+		echo "needstream needs Python 3.11 to 3.14; $(if $(PYTHON),$(PYTHON) is none,there is none on the PATH)." >&2; \
 		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; fi
-	@$(PYTHON) -c '$(SUPPORTED)' || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); needstream needs 3.11 to 3.14." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
 
 .venv/.runtime: requirements/demo.txt | .venv/bin/python

@@ -16,9 +16,7 @@ def weight(age_ms: float, half_life_ms: float) -> float:
     return exp2(-age_ms / half_life_ms)
 
 
-def add(
-    counter: list[float] | None, amount: float, *, at_ms: int, half_lives_ms: Sequence[float]
-) -> list[float]:
+def add(counter: list[float] | None, amount: float, *, at_ms: int, half_lives_ms: Sequence[float]) -> list[float]:
     """The counter ``[at_ms, value per half-life ...]`` with ``amount`` added at ``at_ms``.
 
     A late addition is decayed to the counter's own time, so the order of additions does not matter
@@ -49,9 +47,7 @@ def read(counter: list[float] | None, place: int, at_ms: int, half_life_ms: floa
     return value * exp2(-age_ms / half_life_ms) if age_ms > 0 else value
 
 
-def merge(
-    left: list[float], right: list[float], half_lives_ms: Sequence[float]
-) -> list[float]:
+def merge(left: list[float], right: list[float], half_lives_ms: Sequence[float]) -> list[float]:
     """The counter that would have seen both histories."""
     newer, older = (left, right) if left[0] >= right[0] else (right, left)
     age_ms = newer[0] - older[0]

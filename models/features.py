@@ -91,9 +91,7 @@ def _pace(fact: str, half_lives_ms: Sequence[float]) -> Reading:
             return 1.0
         age_ms = max(at_ms - state.first_ms, DAY_MS)
         recent = decay.read(counter, 1, at_ms, week_ms) / (week_ms * (1 - exp2(-age_ms / week_ms)))
-        usual = decay.read(counter, 2, at_ms, month_ms) / (
-            month_ms * (1 - exp2(-age_ms / month_ms))
-        )
+        usual = decay.read(counter, 2, at_ms, month_ms) / (month_ms * (1 - exp2(-age_ms / month_ms)))
         return min(10.0, recent / usual) if usual > 0 else 1.0
 
     return reading
@@ -220,37 +218,42 @@ _FAMILIES: tuple[Feature, ...] = (
     Feature("pace", "ratio", "week's rate over month's rate, 1 when unknown", True, _pace),
     Feature("hours_open", "hours", "hours an application waits, 0 for none", True, _hours_open),
     Feature("balance", "currency", "newest balance, 0 when unknown", False, _plain(_balance)),
-    Feature("balance_usual", "currency", "time-weighted mean balance before the newest", False,
-            _plain(_balance_usual)),
-    Feature("balance_ratio", "ratio", "newest over usual balance, 1 when unknown", False,
-            _plain(_balance_ratio)),
-    Feature("balance_excess", "currency", "newest minus usual balance", False,
-            _plain(_balance_excess)),
-    Feature("balance_above_high", "currency", "newest minus last month's highest balance", False,
-            _plain(_balance_above_high)),
-    Feature("balance_below_low", "currency", "last month's lowest minus newest balance", False,
-            _plain(_balance_below_low)),
-    Feature("balance_observations", "count", "balances seen, at most 1000", False,
-            _plain(_balance_observations)),
-    Feature("balance_known_days", "days", "days since the first balance", False,
-            _plain(_balance_known_days)),
+    Feature("balance_usual", "currency", "time-weighted mean balance before the newest", False, _plain(_balance_usual)),
+    Feature("balance_ratio", "ratio", "newest over usual balance, 1 when unknown", False, _plain(_balance_ratio)),
+    Feature("balance_excess", "currency", "newest minus usual balance", False, _plain(_balance_excess)),
+    Feature(
+        "balance_above_high",
+        "currency",
+        "newest minus last month's highest balance",
+        False,
+        _plain(_balance_above_high),
+    ),
+    Feature(
+        "balance_below_low", "currency", "last month's lowest minus newest balance", False, _plain(_balance_below_low)
+    ),
+    Feature("balance_observations", "count", "balances seen, at most 1000", False, _plain(_balance_observations)),
+    Feature("balance_known_days", "days", "days since the first balance", False, _plain(_balance_known_days)),
     Feature("salaries", "count", "salaries seen, at most 100", False, _plain(_salaries)),
-    Feature("salary_interval_days", "days", "usual days between salaries", False,
-            _plain(_salary_interval_days)),
-    Feature("salary_irregularity_days", "days", "usual deviation from that interval", False,
-            _plain(_salary_irregularity_days)),
-    Feature("salary_overdue_days", "days", "days since the salary was due, negative before", False,
-            _plain(_salary_overdue_days)),
-    Feature("credit_score", "points", "newest credit score, 0 when unknown", False,
-            _plain(_credit_score)),
-    Feature("credit_score_drop", "points", "reference minus newest credit score", False,
-            _plain(_credit_score_drop)),
-    Feature("idle_days", "days", "days since the customer's last own activity", False,
-            _plain(_idle_days)),
-    Feature("session_events", "count", "events of the open session", False,
-            _plain(_session_events)),
-    Feature("session_dwell_s", "seconds", "dwell time of the open session", False,
-            _plain(_session_dwell_s)),
+    Feature("salary_interval_days", "days", "usual days between salaries", False, _plain(_salary_interval_days)),
+    Feature(
+        "salary_irregularity_days",
+        "days",
+        "usual deviation from that interval",
+        False,
+        _plain(_salary_irregularity_days),
+    ),
+    Feature(
+        "salary_overdue_days",
+        "days",
+        "days since the salary was due, negative before",
+        False,
+        _plain(_salary_overdue_days),
+    ),
+    Feature("credit_score", "points", "newest credit score, 0 when unknown", False, _plain(_credit_score)),
+    Feature("credit_score_drop", "points", "reference minus newest credit score", False, _plain(_credit_score_drop)),
+    Feature("idle_days", "days", "days since the customer's last own activity", False, _plain(_idle_days)),
+    Feature("session_events", "count", "events of the open session", False, _plain(_session_events)),
+    Feature("session_dwell_s", "seconds", "dwell time of the open session", False, _plain(_session_dwell_s)),
 )
 
 FAMILIES: dict[str, Feature] = {feature.family: feature for feature in _FAMILIES}
@@ -265,10 +268,12 @@ def describe(name: str) -> Feature:
     family, _, fact = name.partition(".")
     feature = FAMILIES.get(family)
     if feature is None:
-        raise UnknownFeature(f"{name!r} is no feature; families are {', '.join(sorted(FAMILIES))}")
+        msg = f"{name!r} is no feature; families are {', '.join(sorted(FAMILIES))}"
+        raise UnknownFeature(msg)
     if feature.takes_fact != bool(fact):
         wanted = f"{family}.<fact>" if feature.takes_fact else family
-        raise UnknownFeature(f"{name!r} is no feature; write {wanted}")
+        msg = f"{name!r} is no feature; write {wanted}"
+        raise UnknownFeature(msg)
     return feature
 
 

@@ -32,8 +32,13 @@ class Learner:
             self._models[exported.name] = OnlineModel.restore(exported)
             self._scorer.publish(exported)
 
-    def learn(self, example: LabelledExample) -> linear.LinearModel | None:
+    def learn(self, example: LabelledExample, *, offset: int | None = None) -> linear.LinearModel | None:
         """Evaluate and learn one example.
+
+        Args:
+            example: a prediction with its truth.
+            offset: where the example stands on its topic; one at or before the newest learned of
+                its model is a re-delivery and is ignored. None for examples without an offset.
 
         Returns:
             The model when it was published with this example, else None. An example of an unknown
@@ -42,11 +47,17 @@ class Learner:
         model = self._models.get(example.model)
         if model is None or example.feature_set != self.feature_set:
             return None
+        if offset is not None:
+            if offset <= model.learned_through:
+                return None
+            model.learned_through = offset
         self._quality[example.model].evaluate(example.score, example.label)
         model.learn(example.features, example.label)
-        if model.examples % PUBLISH_EVERY:
-            return None
-        exported = model.export()
+        return None if model.examples % PUBLISH_EVERY else self.publish(example.model)
+
+    def publish(self, name: str) -> linear.LinearModel:
+        """Serve the model as it stands from now on, and return its numbers."""
+        exported = self._models[name].export()
         self._scorer.publish(exported)
         return exported
 

@@ -28,6 +28,8 @@ class LinearModel(Struct, frozen=True, kw_only=True):
 
     ``version`` is the number of examples learned; ``variances`` are population variances and
     ``squares`` the optimiser's sums of squared gradients, both needed only to go on learning.
+    ``learned_through`` is the offset of the newest example learned from a topic, -1 for none: a
+    learner goes on behind it, so that each example is learned once.
     """
 
     name: str
@@ -39,6 +41,7 @@ class LinearModel(Struct, frozen=True, kw_only=True):
     weights: tuple[float, ...]
     squares: tuple[float, ...]
     intercept: float
+    learned_through: int = -1
 
     def score(self, values: Sequence[float]) -> float:
         """The probability for ``values`` in feature order, between 0 and 1."""
@@ -54,9 +57,7 @@ class LinearModel(Struct, frozen=True, kw_only=True):
     def _addends(self, values: Sequence[float]) -> list[float]:
         return [
             weight * standardise(squash(value), mean, variance)
-            for value, mean, variance, weight in zip(
-                values, self.means, self.variances, self.weights, strict=True
-            )
+            for value, mean, variance, weight in zip(values, self.means, self.variances, self.weights, strict=True)
         ]
 
 
@@ -101,7 +102,9 @@ def decode(body: bytes) -> LinearModel:
     model = _DECODER.decode(body)
     columns = (model.means, model.variances, model.weights, model.squares)
     if any(len(column) != len(model.features) for column in columns):
-        raise ValueError(f"model {model.name}: lists of unequal length")
+        msg = f"model {model.name}: lists of unequal length"
+        raise ValueError(msg)
     if not all(isfinite(number) for column in columns for number in (*column, model.intercept)):
-        raise ValueError(f"model {model.name}: a number is not finite")
+        msg = f"model {model.name}: a number is not finite"
+        raise ValueError(msg)
     return model

@@ -29,6 +29,7 @@ class OnlineModel:
         self.features = tuple(features)
         self.examples = 0
         self.positives = 0
+        self.learned_through = -1
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
             optimizer=optim.AdaGrad(LEARNING_RATE),
@@ -37,12 +38,14 @@ class OnlineModel:
 
     def score(self, values: Sequence[float]) -> float:
         """The probability of the label for ``values`` in feature order."""
-        return float(self._regression.predict_proba_one(self._standardised(values))[True])
+        scaled = self._standardised(self._squashed(values))
+        return float(self._regression.predict_proba_one(scaled)[True])
 
-    def learn(self, values: Sequence[float], label: bool) -> None:  # noqa: FBT001
+    def learn(self, values: Sequence[float], label: bool) -> None:
         """Learn one matured example."""
-        self._scaler.learn_one(self._squashed(values))
-        self._regression.learn_one(self._standardised(values), label)
+        squashed = self._squashed(values)
+        self._scaler.learn_one(squashed)
+        self._regression.learn_one(self._standardised(squashed), label)
         self.examples += 1
         self.positives += label
 
@@ -60,6 +63,7 @@ class OnlineModel:
             weights=tuple(float(weights.get(name, 0.0)) for name in self.features),
             squares=tuple(float(squares.get(name, 0.0)) for name in self.features),
             intercept=float(self._regression.intercept),
+            learned_through=self.learned_through,
         )
 
     @classmethod
@@ -67,6 +71,7 @@ class OnlineModel:
         """A model that goes on learning exactly where ``exported`` stood."""
         model = cls(exported.name, exported.features)
         model.examples, model.positives = exported.version, exported.positives
+        model.learned_through = exported.learned_through
         for place, name in enumerate(exported.features):
             if exported.version:
                 model._scaler.counts[name] = exported.version
@@ -82,10 +87,8 @@ class OnlineModel:
         return model
 
     def _squashed(self, values: Sequence[float]) -> dict[str, float]:
-        return {
-            name: linear.squash(value) for name, value in zip(self.features, values, strict=True)
-        }
+        return {name: linear.squash(value) for name, value in zip(self.features, values, strict=True)}
 
-    def _standardised(self, values: Sequence[float]) -> dict[str, float]:
-        scaled = self._scaler.transform_one(self._squashed(values))
+    def _standardised(self, squashed: dict[str, float]) -> dict[str, float]:
+        scaled = self._scaler.transform_one(squashed)
         return {name: max(-linear.CLIP, min(linear.CLIP, z)) for name, z in scaled.items()}

@@ -49,7 +49,7 @@ class Prequential:
         self._positives_at = [0] * (self._RESOLUTION + 1)
         self._window: deque[tuple[float, bool]] = deque(maxlen=WINDOW)
 
-    def evaluate(self, score: float | None, label: bool) -> None:  # noqa: FBT001
+    def evaluate(self, score: float | None, label: bool) -> None:
         """Judge one matured example; a score of None (cold model) only counts the label."""
         base = (self._positives + 1) / (self._examples + 2)
         self._examples += 1
@@ -77,11 +77,7 @@ class Prequential:
             baseline_log_loss=self._baseline_loss / judged if judged else None,
             calibration_error=self._calibration_error(),
             window_auc=roc_auc(window),
-            window_log_loss=(
-                sum(log_loss(score, label) for score, label in window) / len(window)
-                if window
-                else None
-            ),
+            window_log_loss=(sum(log_loss(score, label) for score, label in window) / len(window) if window else None),
         )
 
     def _calibration_error(self) -> float | None:
@@ -99,7 +95,7 @@ class Prequential:
         return error / self._judged
 
 
-def log_loss(score: float, label: bool) -> float:  # noqa: FBT001
+def log_loss(score: float, label: bool) -> float:
     """Negative log likelihood of the label, in nats; scores are kept 1e-6 from 0 and 1."""
     bounded = min(1 - _TINY, max(_TINY, score))
     return -log(bounded if label else 1 - bounded)

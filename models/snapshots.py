@@ -44,17 +44,21 @@ def verify(stored: bytes, key: bytes, *, features: tuple[str, ...]) -> linear.Li
     try:
         snapshot = msgspec.json.decode(stored, type=ModelSnapshot)
     except msgspec.MsgspecError as error:
-        raise SnapshotRefused(f"no model snapshot: {error}") from error
+        msg = f"no model snapshot: {error}"
+        raise SnapshotRefused(msg) from error
     expected = hmac.new(key, snapshot.body.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, snapshot.mac):
-        raise SnapshotRefused(f"snapshot of model {snapshot.model}: the signature does not match")
+        msg = f"snapshot of model {snapshot.model}: the signature does not match"
+        raise SnapshotRefused(msg)
     try:
         model = linear.decode(snapshot.body.encode())
     except ValueError as error:
-        raise SnapshotRefused(f"snapshot of model {snapshot.model}: {error}") from error
+        msg = f"snapshot of model {snapshot.model}: {error}"
+        raise SnapshotRefused(msg) from error
     if model.features != features:
-        raise SnapshotRefused(
+        msg = (
             f"snapshot of model {model.name} has feature set {feature_set(model.features)}, "
             f"the pack declares {feature_set(features)}; retrain or restore the pack version"
         )
+        raise SnapshotRefused(msg)
     return model

@@ -31,9 +31,7 @@ FAMILIES: tuple[str, ...] = tuple(_DECODERS)
 """The input families; the topic of family ``clickstream`` is ``clickstream.v1``."""
 
 
-def decode(
-    raw: bytes, *, family: str, latest_ms: int, key: bytes | None = None
-) -> events.AnyEvent | Rejected:
+def decode(raw: bytes, *, family: str, latest_ms: int, key: bytes | None = None) -> events.AnyEvent | Rejected:
     """The event in ``raw``, or why there is none.
 
     Args:
@@ -91,9 +89,7 @@ def _admit_transaction(event: events.Transaction) -> Rejected | None:
     if wrong is None and event.balance_after is not None:
         wrong = _admit_money(event.balance_after, event.currency, "balance_after")
     if wrong is None and event.amount.startswith("-") and event.event_type not in _SIGNED_KINDS:
-        wrong = Rejected(
-            RejectReason.INVALID_AMOUNT, "amount", f"{event.event_type} must be positive"
-        )
+        wrong = Rejected(RejectReason.INVALID_AMOUNT, "amount", f"{event.event_type} must be positive")
     return wrong
 
 
@@ -132,9 +128,7 @@ def _invalid(message: str) -> Rejected:
     field = where.rstrip("`").removeprefix("key in ").removeprefix("$").removeprefix(".")
     if what.startswith("Expected `object`") and not field and "length" not in what:
         return Rejected(RejectReason.NOT_AN_OBJECT, "", what)
-    reason = next(
-        (reason for start, reason in _MESSAGES if what.startswith(start)), RejectReason.WRONG_TYPE
-    )
+    reason = next((reason for start, reason in _MESSAGES if what.startswith(start)), RejectReason.WRONG_TYPE)
     if reason is RejectReason.MISSING_FIELD:
         name = what.partition("field `")[2].rstrip("`")
         field = f"{field}.{name}" if field else name

@@ -56,9 +56,7 @@ TransactionType = Literal[
 FeedbackType = Literal["complaint", "suggestion", "chat_message", "survey", "review", "call"]
 Purpose = Literal["marketing", "profiling", "service", "analytics"]
 ConsentStatus = Literal["GRANTED", "DENIED", "REVOKED"]
-OutcomeType = Literal[
-    "delivered", "shown", "opened", "clicked", "accepted", "refused", "converted", "complained"
-]
+OutcomeType = Literal["delivered", "shown", "opened", "clicked", "accepted", "refused", "converted", "complained"]
 
 
 class Event(Struct, frozen=True, kw_only=True):

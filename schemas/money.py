@@ -38,10 +38,12 @@ def minor_units(amount: str, currency: str) -> int:
     """
     exponent = EXPONENTS[currency]
     if not _AMOUNT.match(amount):
-        raise ValueError("not a decimal number")
+        msg = "not a decimal number"
+        raise ValueError(msg)
     whole, _, fraction = amount.partition(".")
     if fraction[exponent:].strip("0"):
-        raise ValueError(f"{currency} has {exponent} decimals")
+        msg = f"{currency} has {exponent} decimals"
+        raise ValueError(msg)
     return int(whole + fraction[:exponent].ljust(exponent, "0"))
 
 

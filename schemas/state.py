@@ -171,10 +171,12 @@ def restore(stored: bytes) -> CustomerState:
     try:
         state = _DECODER.decode(stored)
     except msgspec.MsgspecError as error:
-        raise StateVersionError(f"stored customer state cannot be read: {error}") from error
+        msg = f"stored customer state cannot be read: {error}"
+        raise StateVersionError(msg) from error
     if state.version != STATE_VERSION:
-        raise StateVersionError(
+        msg = (
             f"stored customer state has version {state.version}, this program reads "
             f"{STATE_VERSION}; run the release that wrote it, or rebuild the state by replay"
         )
+        raise StateVersionError(msg)
     return state

@@ -44,7 +44,8 @@ def parse_rfc3339(text: str) -> EventTime:
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset; write for example {text}Z")
+        msg = f"{text!r} has no offset; write for example {text}Z"
+        raise ValueError(msg)
     return event_time(moment)
 
 
@@ -57,7 +58,8 @@ def parse_duration(text: str) -> int:
     compact = text.strip().replace(" ", "")
     parts = list(_DURATION.finditer(compact))
     if not parts or sum(len(part.group(0)) for part in parts) != len(compact):
-        raise ValueError(f"{text!r} is no duration; write a number and a unit, such as 30m or 14d")
+        msg = f"{text!r} is no duration; write a number and a unit, such as 30m or 14d"
+        raise ValueError(msg)
     return round(sum(float(part.group(1)) * _UNITS_MS[part.group(2)] for part in parts))
 
 

@@ -30,7 +30,14 @@ GENERAL_QUERIES: Final = (
     "opening hours", "iban", "change address", "standing order", "pin forgotten", "statement pdf",
     "block list", "nearest branch", "tax form", "app password",
 )  # fmt: skip
-FEATURES: Final = ("balance_widget", "budget_tool", "cheque_deposit", "spending_chart", "split_bill", "statement_export")
+FEATURES: Final = (
+    "balance_widget",
+    "budget_tool",
+    "cheque_deposit",
+    "spending_chart",
+    "split_bill",
+    "statement_export",
+)
 CLICKS: Final = ("banner_close", "menu", "contact", "notifications", "dark_mode")
 
 MERCHANT_CODES: Final = ("5411", "5411", "5411", "5812", "5814", "4111", "5541", "5651", "5399", "5912", "7832", "5732")

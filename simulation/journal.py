@@ -88,7 +88,7 @@ class Journal:
         self._sessions += 1
         return f"s{self.customer.number:05x}{self._sessions:03x}"
 
-    def click(self, at_ms: int, event_type: str, fields: dict[str, object], *, anonymous_id: str | None = None) -> None:
+    def click(self, at_ms: int, event_type: str, *, fields: dict[str, object], anonymous_id: str | None = None) -> None:
         """Write a clickstream event; with ``anonymous_id`` the customer is not known yet, except to `identify`."""
         event: dict[str, object] = self._event(at_ms, event_type)
         key = self.customer.customer_id
@@ -103,7 +103,7 @@ class Journal:
         is_plain_view = event_type == "page_view" and fields.get("url") in catalogue.GENERAL_PAGES
         self.records.append(Record(at_ms, CLICKSTREAM, key, encode(event), is_plain_view))
 
-    def money(self, at_ms: int, event_type: str, amount_minor: int, /, **fields: object) -> bool:
+    def money(self, at_ms: int, event_type: str, /, *, amount_minor: int, **fields: object) -> bool:
         """Write an account-moving transaction of a positive amount in minor units.
 
         Returns:
@@ -118,30 +118,36 @@ class Journal:
         at_ms = max(at_ms, self._last_money_ms + timeline.SECOND_MS)
         self._last_money_ms = at_ms
         self.balance_minor = balance_minor
-        self._transaction(at_ms, event_type, money_text(amount_minor), money_text(balance_minor), fields)
+        self._transaction(
+            at_ms,
+            event_type,
+            amount=money_text(amount_minor),
+            balance_after=money_text(balance_minor),
+            fields=fields,
+        )
         return True
 
-    def application(self, at_ms: int, product: str, amount_minor: int, /, **fields: object) -> None:
+    def application(self, at_ms: int, product: str, /, *, amount_minor: int = 0, **fields: object) -> None:
         """Write a completed application for a product; the amount asked for may be 0."""
-        self._transaction(at_ms, "application", money_text(amount_minor), None, {"product": product, **fields})
+        self._transaction(at_ms, "application", amount=money_text(amount_minor), fields={"product": product, **fields})
 
     def balance(self, at_ms: int) -> None:
         """Write the bank's statement of the balance."""
         at_ms = max(at_ms, self._last_money_ms + timeline.SECOND_MS)
         self._last_money_ms = at_ms
         text = money_text(self.balance_minor)
-        self._transaction(at_ms, "balance", text, text, {})
+        self._transaction(at_ms, "balance", amount=text, balance_after=text, fields={})
 
-    def customer_event(self, at_ms: int, event_type: str, fields: dict[str, object]) -> None:
+    def customer_event(self, at_ms: int, event_type: str, *, fields: dict[str, object]) -> None:
         """Write a customers event (profile, consent, preference, credit score)."""
-        self._append(at_ms, CUSTOMERS, event_type, fields)
+        self._append(at_ms, event_type, topic=CUSTOMERS, fields=fields)
 
-    def feedback(self, at_ms: int, event_type: str, fields: dict[str, object]) -> None:
+    def feedback(self, at_ms: int, event_type: str, *, fields: dict[str, object]) -> None:
         """Write a feedback event."""
-        self._append(at_ms, FEEDBACK, event_type, fields)
+        self._append(at_ms, event_type, topic=FEEDBACK, fields=fields)
 
     def _transaction(
-        self, at_ms: int, event_type: str, amount: str, balance_after: str | None, fields: dict[str, object], /
+        self, at_ms: int, event_type: str, *, amount: str, balance_after: str | None = None, fields: dict[str, object]
     ) -> None:
         event = self._event(at_ms, event_type)
         event["amount"] = amount
@@ -153,7 +159,7 @@ class Journal:
             self.last_activity_ms = max(self.last_activity_ms, at_ms)
         self.records.append(Record(at_ms, TRANSACTIONS, self.customer.customer_id, encode(event), False))
 
-    def _append(self, at_ms: int, topic: int, event_type: str, fields: dict[str, object], /) -> None:
+    def _append(self, at_ms: int, event_type: str, *, topic: int, fields: dict[str, object]) -> None:
         event = self._event(at_ms, event_type)
         event.update(fields)
         self.records.append(Record(at_ms, topic, self.customer.customer_id, encode(event), False))

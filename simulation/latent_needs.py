@@ -8,12 +8,14 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from needstream.simulation import catalogue, parameters, timeline, web
+from needstream.simulation import catalogue, chance, parameters, timeline, truth, web
 from needstream.simulation.life import Action, Interest, Life
 
 NEEDS: Final = ("loan", "wealth", "card", "insurance", "remittance")
 _CONVERTS = 0.55
 _ENOUGH_LOAN_VIEWS = 1.5
+_MOST_NEEDS = 2
+_SHORTEST_DAYS = 14
 _UNANNOUNCED_PER_DAY = 0.00006
 _FITTING: Final[dict[str, tuple[str, ...]]] = {
     "loan": ("young", "family"),
@@ -37,14 +39,15 @@ def sow_all(lives: Sequence[Life], chosen: parameters.SimulationParameters) -> N
             _sow(ready[number], need)
     for life in lives:
         if not life.roles or life.roles == ["not slow_weeks"]:
+            interests = {interest.need for interest in life.interests}
             for need in NEEDS:
-                if life.rng.random() < _UNANNOUNCED_PER_DAY * chosen.days:
+                if need not in interests and chance.happens(life.rng, _UNANNOUNCED_PER_DAY * chosen.days):
                     day = life.rng.randrange(2, max(3, chosen.days))
                     life.schedule(life.waking(day), _conversion(need))
 
 
 def _may_have(life: Life, need: str) -> bool:
-    if len(life.interests) >= 2 or life.chosen.days < 14:
+    if len(life.interests) >= _MOST_NEEDS or life.chosen.days < _SHORTEST_DAYS:
         return False
     if not life.roles:
         return True
@@ -63,35 +66,39 @@ def _sow(life: Life, need: str) -> None:
     intensity = min(0.95, max(0.12, rng.gauss(0.5, 0.22)))
     life.interests.append(Interest(need, first, after, intensity))
     # Keener interest converts more often, which is what a score has to find out.
-    converts = rng.random() < _CONVERTS * (0.6 + 0.8 * intensity) and first + length < chosen.days
+    converts = chance.happens(rng, _CONVERTS * (0.6 + 0.8 * intensity)) and first + length < chosen.days
     if converts:
         life.schedule(life.waking(after - 1), _conversion(need))
     life.plant(
-        None, "latent", need=need, starts_at_ms=chosen.at(first),
-        window_ms=(chosen.at(first), chosen.at(after)), note="converts" if converts else "does not convert",
-    )  # fmt: skip
+        truth.Claim(None, "latent", need=need, note="converts" if converts else "does not convert"),
+        starts_at_ms=chosen.at(first),
+        window_ms=(chosen.at(first), chosen.at(after)),
+    )
 
 
 def _conversion(need: str) -> Action:
     def convert(life: Life, at_ms: int) -> None:
         rng, customer, writer = life.rng, life.customer, life.journal
+        life.interests = [interest for interest in life.interests if interest.need != need]
         before: list[web.Visit] = [web.Page(catalogue.PRODUCT_PAGES[need][0])]
         if need == "loan":
             if writer.loan_views.at(at_ms) > _ENOUGH_LOAN_VIEWS:
                 before = []  # One look more would cross the threshold of the repeated queries by accident.
-            web.apply_for(life, at_ms, "loan", amount_minor=customer.minor(rng.randint(8, 80) * 250), before=before)
+            web.apply_for(
+                life, at_ms, product="loan", amount_minor=customer.minor(rng.randint(8, 80) * 250), before=before
+            )
         elif need == "wealth":
             amount_minor = round(writer.balance_minor * rng.uniform(0.04, 0.16))
-            invested_ms = web.session(life, at_ms, before)[-1] + 2 * timeline.MINUTE_MS
-            writer.money(invested_ms, "investment_buy", amount_minor, product="fund", channel="web")
+            invested_ms = web.session(life, at_ms, visits=before)[-1] + 2 * timeline.MINUTE_MS
+            writer.money(invested_ms, "investment_buy", amount_minor=amount_minor, product="fund", channel="web")
         elif need == "remittance":
             amount_minor = round(writer.balance_minor * rng.uniform(0.03, 0.12))
-            sent_ms = web.session(life, at_ms, before)[-1] + 2 * timeline.MINUTE_MS
+            sent_ms = web.session(life, at_ms, visits=before)[-1] + 2 * timeline.MINUTE_MS
             writer.money(
-                sent_ms, "fx_remittance", amount_minor, product="remittance", channel="web",
+                sent_ms, "fx_remittance", amount_minor=amount_minor, product="remittance", channel="web",
                 counterparty="Family abroad",
             )  # fmt: skip
         else:
-            web.apply_for(life, at_ms, need, before=before)
+            web.apply_for(life, at_ms, product=need, before=before)
 
     return convert

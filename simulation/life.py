@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
-from needstream.simulation import journal, parameters, population, timeline, truth
+from needstream.simulation import chance, journal, parameters, population, timeline, truth
 
 Action: TypeAlias = "Callable[[Life, int], None]"
 """Something that happens at a time (milliseconds since 1970)."""
@@ -48,7 +48,7 @@ class Life:
     chosen: parameters.SimulationParameters
     rng: random.Random
     journal: journal.Journal
-    truth: list[truth.Planted]
+    planted: list[truth.Planted]
     agenda: dict[int, list[tuple[int, int, Action]]] = dataclasses.field(default_factory=dict)
     silences: list[Stretch] = dataclasses.field(default_factory=list)
     slow_weeks: list[Stretch] = dataclasses.field(default_factory=list)
@@ -71,11 +71,18 @@ class Life:
     def waking(self, day: int) -> int:
         """Return a random time of the day (milliseconds since 1970) that fits the customer's rhythm."""
         rng = self.rng
-        if rng.random() < self.customer.persona.evening:
+        if chance.happens(rng, self.customer.persona.evening):
             minute = int(rng.triangular(17 * 60, 23 * 60, 20 * 60))
         else:
             minute = int(rng.triangular(7 * 60, 19 * 60, 12 * 60 + 30))
         return self.chosen.at(day, minute * timeline.MINUTE_MS + rng.randrange(timeline.MINUTE_MS))
+
+    def current_interests(self, at_ms: int) -> list[Interest]:
+        """Return the latent needs the customer has at a time."""
+        if not self.interests:
+            return []
+        day = (at_ms - self.chosen.start_ms) // timeline.DAY_MS
+        return [interest for interest in self.interests if interest.first <= day < interest.after]
 
     def is_silent(self, day: int) -> bool:
         """Return whether the customer does nothing at all that day."""
@@ -98,33 +105,21 @@ class Life:
             return customer.profiling != population.DENIED
         return customer.service != population.DENIED
 
-    def plant(
-        self,
-        scenario: str | None,
-        kind: str,
-        *,
-        need: str | None,
-        starts_at_ms: int,
-        window_ms: tuple[int, int],
-        expected: bool = True,
-        product: str | None = None,
-        churned_at_ms: int | None = None,
-        note: str = "",
-    ) -> None:
+    def plant(self, claim: truth.Claim, *, starts_at_ms: int, window_ms: tuple[int, int]) -> None:
         """Record a row of truth; without the consent it needs an expected signal becomes one that must not appear."""
-        allowed = self.may("churn" if kind == "churner" else "need" if kind == "latent" else kind)
-        self.truth.append(
+        allowed = self.may({"churner": "churn", "latent": "need"}.get(claim.kind, claim.kind))
+        self.planted.append(
             truth.Planted(
                 customer_id=self.customer.customer_id,
-                scenario=scenario,
-                kind=kind,
-                need=need,
-                product=product,
-                expected=expected and allowed,
+                kind=claim.kind,
                 starts_at_ms=starts_at_ms,
                 expected_from_ms=window_ms[0],
                 expected_until_ms=window_ms[1],
-                churned_at_ms=churned_at_ms,
-                note=truth.NO_CONSENT if expected and not allowed else note,
+                expected=claim.expected and allowed,
+                scenario=claim.scenario,
+                need=claim.need,
+                product=claim.product,
+                churned_at_ms=claim.churned_at_ms,
+                note=truth.NO_CONSENT if claim.expected and not allowed else claim.note,
             )
         )

@@ -1,6 +1,6 @@
 """Planted balance movements: a windfall, an emptied account, and the bonus or big purchase that only look like them."""
 
-from needstream.simulation import catalogue, parameters, personas, population, timeline
+from needstream.simulation import catalogue, chance, parameters, personas, population, timeline, truth
 from needstream.simulation.life import Life
 
 _DAY = timeline.DAY_MS
@@ -19,11 +19,14 @@ def balance_jump(life: Life) -> None:
 
     def receive(life: Life, at_ms: int) -> None:
         customer.target_minor += amount_minor
-        life.journal.money(at_ms, "transfer_in", amount_minor, counterparty=rng.choice(catalogue.WINDFALLS))
+        life.journal.money(
+            at_ms, "transfer_in", amount_minor=amount_minor, counterparty=rng.choice(catalogue.WINDFALLS)
+        )
         life.plant(
-            "balance_jump", "need", need="wealth", starts_at_ms=at_ms,
-            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY), note="a windfall arrives and stays",
-        )  # fmt: skip
+            truth.Claim("balance_jump", "need", need="wealth", note="a windfall arrives and stays"),
+            starts_at_ms=at_ms,
+            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY),
+        )
 
     life.schedule(life.waking(day), receive)
 
@@ -31,9 +34,7 @@ def balance_jump(life: Life) -> None:
 def can_get_bonus(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
     """Return whether a doubled monthly salary is small against the usual balance."""
     days = [day for day in customer.income_days if _BASELINE_DAYS <= day < chosen.days - 4]
-    return (
-        customer.rhythm == personas.MONTHLY and bool(days) and customer.target_minor >= 3.2 * customer.income_minor
-    )
+    return customer.rhythm == personas.MONTHLY and bool(days) and customer.target_minor >= 3.2 * customer.income_minor
 
 
 def bonus_salary(life: Life) -> None:
@@ -44,9 +45,10 @@ def bonus_salary(life: Life) -> None:
     customer.income_factors[day] = life.rng.uniform(1.6, 1.95)
     at_ms = life.chosen.at(day, 5 * timeline.HOUR_MS)
     life.plant(
-        "balance_jump", "need", need="wealth", starts_at_ms=at_ms, expected=False,
-        window_ms=(at_ms, at_ms + 5 * _DAY), note="salary with a bonus",
-    )  # fmt: skip
+        truth.Claim("balance_jump", "need", need="wealth", expected=False, note="salary with a bonus"),
+        starts_at_ms=at_ms,
+        window_ms=(at_ms, at_ms + 5 * _DAY),
+    )
 
 
 def can_empty(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
@@ -70,19 +72,20 @@ def balance_drop(life: Life) -> None:
         writer = life.journal
         wanted_minor = round(min(customer.target_minor, writer.balance_minor) * kept)
         amounts = [writer.balance_minor - wanted_minor]
-        if rng.random() < 0.4:
+        if chance.happens(rng, 0.4):
             first_minor = round(amounts[0] * rng.uniform(0.15, 0.3))
             amounts = [first_minor, amounts[0] - first_minor]
         for number, amount_minor in enumerate(amounts):
             writer.money(
-                at_ms + number * 4 * timeline.MINUTE_MS, "transfer_out", amount_minor,
+                at_ms + number * 4 * timeline.MINUTE_MS, "transfer_out", amount_minor=amount_minor,
                 counterparty="Own account elsewhere", channel="web",
             )  # fmt: skip
         customer.target_minor = wanted_minor + (0 if customer.is_secondary else round(0.6 * customer.income_minor))
         life.plant(
-            "balance_drop", "churn", need=None, starts_at_ms=at_ms,
-            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY), note="the account is emptied",
-        )  # fmt: skip
+            truth.Claim("balance_drop", "churn", note="the account is emptied"),
+            starts_at_ms=at_ms,
+            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY),
+        )
 
     life.schedule(life.waking(day), empty)
 
@@ -102,12 +105,18 @@ def big_purchase(life: Life) -> None:
         amount_minor = round(life.journal.balance_minor * rng.uniform(0.2, 0.3))
         mcc = rng.choice(("5511", "5732", "4722"))
         life.journal.money(
-            at_ms, "card_payment", amount_minor, mcc=mcc, channel="pos", counterparty=catalogue.MERCHANTS[mcc]
+            at_ms,
+            "card_payment",
+            amount_minor=amount_minor,
+            mcc=mcc,
+            channel="pos",
+            counterparty=catalogue.MERCHANTS[mcc],
         )
         customer.target_minor = round(customer.target_minor * 0.85)
         life.plant(
-            "balance_drop", "churn", need=None, starts_at_ms=at_ms, expected=False,
-            window_ms=(at_ms, at_ms + 5 * _DAY), note="a big purchase, most of the balance stays",
-        )  # fmt: skip
+            truth.Claim("balance_drop", "churn", expected=False, note="a big purchase, most of the balance stays"),
+            starts_at_ms=at_ms,
+            window_ms=(at_ms, at_ms + 5 * _DAY),
+        )
 
     life.schedule(life.waking(day), buy)

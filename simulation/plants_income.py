@@ -1,14 +1,16 @@
-"""Planted strain: missing salaries, instalments on a low income, falling credit scores, and their harmless look-alikes."""
+"""Planted strain: missing salaries, instalments on a low income, falling credit scores, and what only looks like it."""
 
 import random
 
-from needstream.simulation import parameters, personas, population, timeline
+from needstream.simulation import chance, parameters, personas, population, timeline, truth
 from needstream.simulation.life import Life
 
 _DAY = timeline.DAY_MS
 _STEADY = 3
 """Salaries before a missing one can be noticed."""
 _PATIENCE_DAYS = 7
+_WEALTHY_INCOME_UNITS = 6_000
+_WEALTHY_BALANCE_UNITS = 12_000
 
 
 def interval_days(customer: population.Customer) -> int:
@@ -16,7 +18,7 @@ def interval_days(customer: population.Customer) -> int:
     return 14 if customer.rhythm == personas.FORTNIGHTLY else 30
 
 
-def _missable(customer: population.Customer, chosen: parameters.SimulationParameters, room_days: int) -> list[int]:
+def _missable(customer: population.Customer, chosen: parameters.SimulationParameters, *, room_days: int) -> list[int]:
     """Return the positions in the income days that can go missing and be noticed before the end."""
     if not customer.has_salary:
         return []
@@ -28,16 +30,16 @@ def _missable(customer: population.Customer, chosen: parameters.SimulationParame
 def can_miss_salary(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
     """Return whether a steady salary can stop in time to be noticed, and the customer can live on for a while."""
     saved = customer.target_minor >= 2.4 * customer.income_minor
-    return saved and bool(_missable(customer, chosen, _PATIENCE_DAYS + 4))
+    return saved and bool(_missable(customer, chosen, room_days=_PATIENCE_DAYS + 4))
 
 
 def salary_missing(life: Life) -> None:
     """Plant a salary that stops while the customer stays active; for some it comes back much later."""
     rng, customer = life.rng, life.customer
-    number = rng.choice(_missable(customer, life.chosen, _PATIENCE_DAYS + 4))
+    number = rng.choice(_missable(customer, life.chosen, room_days=_PATIENCE_DAYS + 4))
     interval = interval_days(customer)
     last_day = customer.income_days[number - 1]
-    comes_back = rng.random() < 0.4
+    comes_back = chance.happens(rng, 0.4)
     returns_on = last_day + interval + _PATIENCE_DAYS + 6
     customer.income_days = [
         day for day in customer.income_days if day <= last_day or (comes_back and day >= returns_on)
@@ -45,27 +47,29 @@ def salary_missing(life: Life) -> None:
     starts_at_ms = life.chosen.at(last_day, 7 * timeline.HOUR_MS)
     due_ms = starts_at_ms + (interval + _PATIENCE_DAYS) * _DAY
     life.plant(
-        "salary_missing", "churn", need=None, starts_at_ms=starts_at_ms,
-        window_ms=(due_ms - 3 * _DAY, due_ms + 4 * _DAY), note="the salary stops, the customer stays",
-    )  # fmt: skip
+        truth.Claim("salary_missing", "churn", note="the salary stops, the customer stays"),
+        starts_at_ms=starts_at_ms,
+        window_ms=(due_ms - 3 * _DAY, due_ms + 4 * _DAY),
+    )
 
 
 def can_be_paid_late(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
     """Return whether some salary, after enough steady ones, can come three days late."""
-    return bool(_missable(customer, chosen, 0)) and customer.target_minor >= 2 * customer.income_minor
+    return bool(_missable(customer, chosen, room_days=0)) and customer.target_minor >= 2 * customer.income_minor
 
 
 def salary_late(life: Life) -> None:
     """Plant a salary that comes two to four days late."""
     rng, customer = life.rng, life.customer
-    number = rng.choice(_missable(customer, life.chosen, 0))
+    number = rng.choice(_missable(customer, life.chosen, room_days=0))
     due_day = customer.income_days[number]
     customer.income_days[number] = due_day + rng.choice((2, 3, 3, 4))
     due_ms = life.chosen.at(due_day, 7 * timeline.HOUR_MS)
     life.plant(
-        "salary_missing", "churn", need=None, starts_at_ms=due_ms, expected=False,
-        window_ms=(due_ms, due_ms + (_PATIENCE_DAYS + 4) * _DAY), note="salary some days late",
-    )  # fmt: skip
+        truth.Claim("salary_missing", "churn", expected=False, note="salary some days late"),
+        starts_at_ms=due_ms,
+        window_ms=(due_ms, due_ms + (_PATIENCE_DAYS + 4) * _DAY),
+    )
 
 
 def can_be_stretched(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
@@ -80,8 +84,8 @@ def liquidity_stress(life: Life) -> None:
     customer.target_minor = round(customer.income_minor * rng.uniform(0.55, 0.8))
     customer.rhythm = personas.PAYOUTS if customer.persona.name == "gig" else personas.FORTNIGHTLY
     life.journal.balance_minor = customer.target_minor
-    population.set_income(customer, life.chosen, rng)
-    population.set_orders(customer, life.chosen, rng)
+    population.set_income(customer, life.chosen, rng=rng)
+    population.set_orders(customer, life.chosen, rng=rng)
     customer.orders = [order for order in customer.orders if order.amount_minor < customer.target_minor * 0.4]
     life.may_complain = False
     _plant_instalments(
@@ -94,8 +98,8 @@ def is_wealthy(customer: population.Customer, chosen: parameters.SimulationParam
     """Return whether instalments are a choice and no sign of strain."""
     return (
         not customer.is_secondary
-        and customer.units(customer.income_minor) > 6_000
-        and customer.units(customer.target_minor) > 12_000
+        and customer.units(customer.income_minor) > _WEALTHY_INCOME_UNITS
+        and customer.units(customer.target_minor) > _WEALTHY_BALANCE_UNITS
     )
 
 
@@ -107,9 +111,7 @@ def wealthy_instalments(life: Life) -> None:
     )
 
 
-def _plant_instalments(
-    life: Life, *, amount_units: tuple[int, int], note: str, expected: bool, first_day: int
-) -> None:
+def _plant_instalments(life: Life, *, amount_units: tuple[int, int], note: str, expected: bool, first_day: int) -> None:
     rng = life.rng
     shops = rng.sample(("Volt Store", "Parcelhaus", "Thread & Co", "Homeware Loft", "PhonePoint"), 4)
     day, days = first_day, []
@@ -121,14 +123,17 @@ def _plant_instalments(
     def pay(life: Life, at_ms: int) -> None:
         amount_minor = life.customer.minor(rng.uniform(*amount_units))
         if life.journal.balance_minor < amount_minor * 1.1:  # Lent by a friend, so that the instalment goes through.
-            life.journal.money(at_ms - timeline.HOUR_MS, "transfer_in", amount_minor * 2, counterparty="A friend")
-        life.journal.money(at_ms, "instalment", amount_minor, counterparty=rng.choice(shops))
+            life.journal.money(
+                at_ms - timeline.HOUR_MS, "transfer_in", amount_minor=amount_minor * 2, counterparty="A friend"
+            )
+        life.journal.money(at_ms, "instalment", amount_minor=amount_minor, counterparty=rng.choice(shops))
         paid_at.append(at_ms)
         if len(paid_at) == min(len(days), sum(day < life.chosen.days for day in days)):
             life.plant(
-                "liquidity_stress", "care", need="liquidity", starts_at_ms=paid_at[0], expected=expected,
-                window_ms=(paid_at[2] - timeline.HOUR_MS, paid_at[-1] + 4 * _DAY), note=note,
-            )  # fmt: skip
+                truth.Claim("liquidity_stress", "care", need="liquidity", expected=expected, note=note),
+                starts_at_ms=paid_at[0],
+                window_ms=(paid_at[2] - timeline.HOUR_MS, paid_at[-1] + 4 * _DAY),
+            )
 
     for one in days:
         life.schedule(life.waking(one), pay)
@@ -155,6 +160,7 @@ def _plant_score(life: Life, *, points: int, expected: bool, note: str) -> None:
     life.customer.score_drops[day] = -points
     at_ms = life.chosen.at(day, 4 * timeline.HOUR_MS)
     life.plant(
-        "credit_score_drop", "care", need="credit_repair", starts_at_ms=at_ms, expected=expected,
-        window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY), note=note,
-    )  # fmt: skip
+        truth.Claim("credit_score_drop", "care", need="credit_repair", expected=expected, note=note),
+        starts_at_ms=at_ms,
+        window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 2 * _DAY),
+    )

@@ -1,15 +1,17 @@
-"""Planted departures: churners who taper off and fall silent, pauses that alarm, holidays and slow weeks that must not."""
+"""Planted departures: churners who taper off, pauses that alarm, holidays and slow weeks that must not."""
 
-from needstream.simulation import behaviours, parameters, plants_income, population, timeline
-from needstream.simulation.life import FOREVER_DAY, Life, Stretch
+from needstream.simulation import behaviours, browsing, chance, parameters, plants_income, population, timeline, truth
+from needstream.simulation.life import FOREVER_DAY, Action, Life, Stretch
 
 SHORTEST_DAYS = 50
 _DAY = timeline.DAY_MS
 _SILENT_DAYS = 21
+_BASELINE_DAYS = 36
 _DRAINABLE_UNITS = 3_500
 _LONGEST_HOLIDAY = 16
 _TAPERING_SHARE = 0.85
 _DRAINING_SHARE = 0.6
+_COMPLAINING_SHARE = 0.4
 _STEADY_SALARIES = 3
 _UNSURE_DAYS = 3
 """What would be noticed this close to the end of the simulation is left out: it could come or not."""
@@ -25,7 +27,7 @@ def inactivity(life: Life) -> None:
     rng = life.rng
     first = rng.randint(24, life.chosen.days - 25)
     after = first + rng.randint(26, 42)
-    if rng.random() < 0.2:
+    if chance.happens(rng, 0.2):
         after = FOREVER_DAY
     _ensure_contact(life, first - 1)
     life.silences.append(Stretch(first, after))
@@ -36,14 +38,14 @@ def inactivity(life: Life) -> None:
 
 def can_take_holiday(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
     """Return whether more than two weeks fit between two incomes."""
-    return bool(_holiday_starts(customer, chosen, _LONGEST_HOLIDAY))
+    return bool(_holiday_starts(customer, chosen, length=_LONGEST_HOLIDAY))
 
 
 def holiday(life: Life) -> None:
     """Plant a holiday of 12 to 16 days without any sign of life."""
     rng = life.rng
     length = rng.randint(12, _LONGEST_HOLIDAY)
-    first = rng.choice(_holiday_starts(life.customer, life.chosen, length))
+    first = rng.choice(_holiday_starts(life.customer, life.chosen, length=length))
     _ensure_contact(life, first - 1)
     _ensure_contact(life, first + length)
     life.silences.append(Stretch(first, first + length))
@@ -51,15 +53,16 @@ def holiday(life: Life) -> None:
     def note_holiday(life: Life, _: int) -> None:
         last_ms = life.journal.last_activity_ms
         life.plant(
-            "inactivity", "churn", need=None, starts_at_ms=last_ms, expected=False,
-            window_ms=(last_ms + 10 * _DAY, last_ms + 25 * _DAY), note="holiday",
-        )  # fmt: skip
+            truth.Claim("inactivity", "churn", expected=False, note="holiday"),
+            starts_at_ms=last_ms,
+            window_ms=(last_ms + 10 * _DAY, last_ms + 25 * _DAY),
+        )
 
     life.schedule(life.chosen.at(first), note_holiday)
 
 
 def _holiday_starts(
-    customer: population.Customer, chosen: parameters.SimulationParameters, length: int, /
+    customer: population.Customer, chosen: parameters.SimulationParameters, *, length: int
 ) -> list[int]:
     return [
         first
@@ -76,9 +79,10 @@ def slow_weeks(life: Life) -> None:
     life.slow_weeks.append(Stretch(first, after, 0.35))
     starts_at_ms = life.chosen.at(first)
     life.plant(
-        None, "churner", need=None, starts_at_ms=starts_at_ms, expected=False,
-        window_ms=(starts_at_ms, life.chosen.at(after)), note="slow weeks, then as before",
-    )  # fmt: skip
+        truth.Claim(None, "churner", expected=False, note="slow weeks, then as before"),
+        starts_at_ms=starts_at_ms,
+        window_ms=(starts_at_ms, life.chosen.at(after)),
+    )
 
 
 def churner(life: Life) -> None:
@@ -88,23 +92,27 @@ def churner(life: Life) -> None:
     a last one that empties the account.  Each consequence a scenario would notice gets its own row.
     """
     rng, customer, chosen = life.rng, life.customer, life.chosen
-    taper = rng.randint(14, 28) if rng.random() < _TAPERING_SHARE else rng.randint(0, 4)
+    taper = rng.randint(14, 28) if chance.happens(rng, _TAPERING_SHARE) else rng.randint(0, 4)
     for _ in range(50):
         last_day = rng.randint(32, chosen.days - 3)
         begins = max(4, last_day - taper)
-        stops = rng.randint(begins, last_day)
+        sweep_day = min(last_day, max(begins + 1, last_day - rng.randint(0, 10)))
+        stops = rng.randint(begins, sweep_day)  # A salary on an emptied account would look like a windfall.
         noticed = (last_day + _SILENT_DAYS, _salary_noticed(customer, stops))
         if not any(-_UNSURE_DAYS <= day - chosen.days <= _UNSURE_DAYS for day in noticed):
             break
+    has_enough = customer.units(customer.target_minor) >= _DRAINABLE_UNITS and sweep_day >= _BASELINE_DAYS
+    if has_enough and chance.happens(rng, _DRAINING_SHARE):
+        _drain(life, begins, sweep_day=sweep_day)
     life.leaves_on = begins
     life.may_complain = False
-    for share, factor in ((0.0, 0.6), (0.5, 0.5)):
+    if chance.happens(rng, _COMPLAINING_SHARE):
+        life.schedule(life.waking(rng.randint(max(1, begins - 5), last_day)), behaviours.complain)
+    for share, factor in ((0.0, 0.5), (0.5, 0.4)):
         life.slow_weeks.append(Stretch(begins + round(taper * share), FOREVER_DAY, factor))
     _move_income(life, stops)
     for order in customer.orders:
         order.days = [day for day in order.days if day <= begins + taper // 2]
-    if customer.units(customer.target_minor) >= _DRAINABLE_UNITS and rng.random() < _DRAINING_SHARE:
-        _drain(life, begins, last_day)
     _ensure_contact(life, last_day)
     life.silences.append(Stretch(last_day + 1, FOREVER_DAY))
     life.schedule(chosen.at(last_day + 1), lambda life, _: _note_churn(life, begins))
@@ -113,9 +121,10 @@ def churner(life: Life) -> None:
 def _note_churn(life: Life, begins: int) -> None:
     churned_at_ms = life.journal.last_activity_ms
     life.plant(
-        None, "churner", need=None, starts_at_ms=life.chosen.at(begins),
-        window_ms=(churned_at_ms - 60 * _DAY, churned_at_ms), churned_at_ms=churned_at_ms, note="leaves for good",
-    )  # fmt: skip
+        truth.Claim(None, "churner", churned_at_ms=churned_at_ms, note="leaves for good"),
+        starts_at_ms=life.chosen.at(begins),
+        window_ms=(churned_at_ms - 60 * _DAY, churned_at_ms),
+    )
     _plant_silence(life, "a churner falls silent")
 
 
@@ -125,9 +134,10 @@ def _plant_silence(life: Life, note: str) -> None:
     if due_ms + _DAY >= life.chosen.end_ms:
         return
     life.plant(
-        "inactivity", "churn", need=None, starts_at_ms=last_ms,
-        window_ms=(due_ms - 12 * timeline.HOUR_MS, due_ms + 3 * _DAY), note=note,
-    )  # fmt: skip
+        truth.Claim("inactivity", "churn", note=note),
+        starts_at_ms=last_ms,
+        window_ms=(due_ms - 12 * timeline.HOUR_MS, due_ms + 3 * _DAY),
+    )
 
 
 def _salary_noticed(customer: population.Customer, stops: int) -> int:
@@ -147,40 +157,41 @@ def _move_income(life: Life, stops: int) -> None:
         return
     due_ms = chosen.at(noticed, 7 * timeline.HOUR_MS)
     life.plant(
-        "salary_missing", "churn", need=None, starts_at_ms=chosen.at(kept[-1], 7 * timeline.HOUR_MS),
-        window_ms=(due_ms - 3 * _DAY, due_ms + 4 * _DAY), note="a churner's salary goes elsewhere",
-    )  # fmt: skip
+        truth.Claim("salary_missing", "churn", note="a churner's salary goes elsewhere"),
+        starts_at_ms=chosen.at(kept[-1], 7 * timeline.HOUR_MS),
+        window_ms=(due_ms - 3 * _DAY, due_ms + 4 * _DAY),
+    )
 
 
-def _drain(life: Life, begins: int, last_day: int) -> None:
+def _drain(life: Life, begins: int, *, sweep_day: int) -> None:
     """Take the money along: up to two smaller payments out, then one that leaves a few percent."""
     rng = life.rng
-    sweep_day = max(begins + 1, last_day - rng.randint(0, 3))
     for _ in range(rng.randint(0, 2)):
         day = rng.randint(begins, sweep_day)
         share = rng.uniform(0.1, 0.18)
         if day < sweep_day:
-            life.schedule(life.waking(day), lambda life, at_ms, share=share: _pay_out(life, at_ms, share))
+            life.schedule(life.waking(day), _payment_out(share))
 
     def sweep(life: Life, at_ms: int) -> None:
-        _pay_out(life, at_ms, rng.uniform(0.92, 0.96))
+        _payment_out(rng.uniform(0.92, 0.96))(life, at_ms)
         life.plant(
-            "balance_drop", "churn", need=None, starts_at_ms=at_ms,
-            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 5 * _DAY), note="a churner takes the money along",
-        )  # fmt: skip
+            truth.Claim("balance_drop", "churn", note="a churner takes the money along"),
+            starts_at_ms=at_ms,
+            window_ms=(at_ms - timeline.MINUTE_MS, at_ms + 5 * _DAY),
+        )
 
-    life.schedule(life.waking(min(sweep_day, last_day)), sweep)
+    life.schedule(life.waking(sweep_day), sweep)
 
 
-def _pay_out(life: Life, at_ms: int, share: float) -> None:
-    amount_minor = round(life.journal.balance_minor * share)
-    life.journal.money(at_ms, "transfer_out", amount_minor, counterparty="Own account elsewhere", channel="web")
+def _payment_out(share: float) -> Action:
+    def pay(life: Life, at_ms: int) -> None:
+        amount_minor = round(life.journal.balance_minor * share)
+        payee = "Own account elsewhere"
+        life.journal.money(at_ms, "transfer_out", amount_minor=amount_minor, counterparty=payee, channel="web")
+
+    return pay
 
 
 def _ensure_contact(life: Life, day: int) -> None:
-    """Let the customer certainly do something on a day: a look at the account and a small payment."""
-
-    def contact(life: Life, at_ms: int) -> None:
-        behaviours.visit_bank(life, at_ms)
-
-    life.schedule(life.waking(day), contact)
+    """Let the customer certainly look at the account on a day."""
+    life.schedule(life.waking(day), browsing.visit_bank)

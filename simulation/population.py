@@ -6,12 +6,15 @@ Money is integer minor units of the customer's own currency.
 import dataclasses
 import random
 
-from needstream.simulation import catalogue, parameters, personas, timeline
+from needstream.simulation import catalogue, chance, parameters, personas, timeline
 
 GRANTED = "GRANTED"
 DENIED = "DENIED"
 _PAYDAYS = (1, 5, 9, 10, 12, 14, 15, 15, 17, 19, 25, 28)
 _SATURDAY = 5
+_INSTALMENT_INCOME_UNITS = 3_000
+_LOAN_INCOME_UNITS = 2_500
+_FUND_INCOME_UNITS = 5_000
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -92,13 +95,13 @@ def create(chosen: parameters.SimulationParameters) -> list[Customer]:
     return [_customer(chosen, number) for number in range(1, chosen.customers + 1)]
 
 
-def set_income(customer: Customer, chosen: parameters.SimulationParameters, rng: random.Random) -> None:
+def set_income(customer: Customer, chosen: parameters.SimulationParameters, *, rng: random.Random) -> None:
     """Draw the days income arrives, from the customer's rhythm; a payday at a weekend moves to the Friday."""
     days: list[int] = []
     if customer.rhythm in (personas.MONTHLY, personas.PENSION):
         for day in days_of_month(chosen, rng.choice(_PAYDAYS)):
             over = timeline.weekday(chosen.first_day_number + day) - _SATURDAY + 1
-            early = 1 if rng.random() < 0.06 else 0
+            early = 1 if chance.happens(rng, 0.06) else 0
             days.append(day - max(over, 0) - early)
     elif customer.rhythm == personas.FORTNIGHTLY:
         days = list(range(rng.randrange(14), chosen.days, 14))
@@ -110,7 +113,7 @@ def set_income(customer: Customer, chosen: parameters.SimulationParameters, rng:
     customer.income_days = [day for day in days if day >= 0]
 
 
-def set_orders(customer: Customer, chosen: parameters.SimulationParameters, rng: random.Random) -> None:
+def set_orders(customer: Customer, chosen: parameters.SimulationParameters, *, rng: random.Random) -> None:
     """Draw rent, utilities, instalments and the other recurring payments that fit the customer's income."""
     customer.orders = orders = []
     if customer.is_secondary:
@@ -118,7 +121,7 @@ def set_orders(customer: Customer, chosen: parameters.SimulationParameters, rng:
     income = customer.income_minor
     day_of_month = rng.randint(1, 28)
 
-    def monthly(event_type: str, share: float, counterparty: str, *, shift: int, product: str | None = None) -> None:
+    def monthly(event_type: str, share: float, *, counterparty: str, shift: int, product: str | None = None) -> None:
         days = days_of_month(chosen, (day_of_month + shift - 1) % 28 + 1)
         flexible = 0.15 if event_type in ("withdrawal", "card_repayment") else 0.0
         orders.append(
@@ -133,21 +136,23 @@ def set_orders(customer: Customer, chosen: parameters.SimulationParameters, rng:
         )
 
     renting = 0.15 if customer.persona.name == "retired" else 0.7
-    if rng.random() < renting:
-        monthly("transfer_out", rng.uniform(0.2, 0.3), rng.choice(catalogue.LANDLORDS), shift=0)
-    monthly("transfer_out", rng.uniform(0.03, 0.06), rng.choice(catalogue.UTILITIES), shift=9)
-    if rng.random() < 0.3:
-        monthly("card_repayment", rng.uniform(0.05, 0.12), "Card centre", shift=15, product="card")
+    if chance.happens(rng, renting):
+        monthly("transfer_out", rng.uniform(0.2, 0.3), counterparty=rng.choice(catalogue.LANDLORDS), shift=0)
+    monthly("transfer_out", rng.uniform(0.03, 0.06), counterparty=rng.choice(catalogue.UTILITIES), shift=9)
+    if chance.happens(rng, 0.3):
+        monthly("card_repayment", rng.uniform(0.05, 0.12), counterparty="Card centre", shift=15, product="card")
     units = customer.units(income)
-    if units > 3_000 and rng.random() < 0.16:
-        monthly("instalment", rng.uniform(0.02, 0.05), "Volt Store", shift=5)
-    if units > 2_500 and rng.random() < 0.12:
-        monthly("loan_repayment", rng.uniform(0.05, 0.1), "Loan account", shift=3, product="loan")
-    if rng.random() < 0.05:
-        monthly("insurance_premium", rng.uniform(0.01, 0.03), "Shield Mutual", shift=12, product="insurance")
-    if units > 5_000 and rng.random() < 0.1:
-        monthly("investment_buy", rng.uniform(0.03, 0.08), "Fund platform", shift=7, product="fund")
-    if rng.random() < 0.06:
+    if units > _INSTALMENT_INCOME_UNITS and chance.happens(rng, 0.16):
+        monthly("instalment", rng.uniform(0.02, 0.05), counterparty="Volt Store", shift=5)
+    if units > _LOAN_INCOME_UNITS and chance.happens(rng, 0.12):
+        monthly("loan_repayment", rng.uniform(0.05, 0.1), counterparty="Loan account", shift=3, product="loan")
+    if chance.happens(rng, 0.03):
+        monthly(
+            "insurance_premium", rng.uniform(0.01, 0.03), counterparty="Shield Mutual", shift=12, product="insurance"
+        )
+    if units > _FUND_INCOME_UNITS and chance.happens(rng, 0.1):
+        monthly("investment_buy", rng.uniform(0.03, 0.08), counterparty="Fund platform", shift=7, product="fund")
+    if chance.happens(rng, 0.04):
         day, days = rng.randrange(30), []
         while day < chosen.days:
             days.append(day)
@@ -170,7 +175,7 @@ def _customer(chosen: parameters.SimulationParameters, number: int) -> Customer:
     currency, _, scale = rng.choices(personas.CURRENCIES, [share for _, share, _ in personas.CURRENCIES])[0]
     income_units = rng.uniform(*persona.monthly_income)
     buffer_months = rng.uniform(*persona.buffer_months)
-    is_secondary = rng.random() < persona.secondary_share
+    is_secondary = chance.happens(rng, persona.secondary_share)
     if is_secondary:
         buffer_months = max(1.5, buffer_months * 0.8)
     first_score_day = rng.randrange(26)
@@ -194,15 +199,17 @@ def _customer(chosen: parameters.SimulationParameters, number: int) -> Customer:
         anonymous_share=rng.choice((0.0, 0.0, 0.0, 0.15, 0.3)),
         longest_pause_days=rng.randint(5, 9),
         marketing=marketing,
-        profiling=DENIED if rng.random() < 0.03 else GRANTED,
-        service=DENIED if rng.random() < 0.015 else GRANTED,
+        profiling=DENIED if chance.happens(rng, 0.03) else GRANTED,
+        service=DENIED if chance.happens(rng, 0.015) else GRANTED,
         credit_score=rng.randint(520, 860),
         score_days=list(range(first_score_day, chosen.days, 30)),
         tier=rng.choice(persona.tiers),
         risk_level=rng.randint(*persona.risk_levels),
         birth_year=rng.randint(*persona.birth_years),
-        device=rng.choice(("ios", "android")) if rng.random() < persona.app_share else rng.choice(("chrome", "safari")),
+        device=rng.choice(("ios", "android"))
+        if chance.happens(rng, persona.app_share)
+        else rng.choice(("chrome", "safari")),
     )
-    set_income(customer, chosen, rng)
-    set_orders(customer, chosen, rng)
+    set_income(customer, chosen, rng=rng)
+    set_orders(customer, chosen, rng=rng)
     return customer

@@ -52,13 +52,13 @@ def simulate(chosen: parameters.SimulationParameters | None = None) -> Simulatio
     chosen = chosen or parameters.SimulationParameters()
     rows: list[truth.Planted] = []
     records: list[journal.Record] = []
-    lives = [_life(customer, chosen, records, rows) for customer in population.create(chosen)]
+    lives = [_life(customer, chosen, records=records, rows=rows) for customer in population.create(chosen)]
     plants.sow_all(lives, chosen)
     latent_needs.sow_all(lives, chosen)
     hijackable = [life.customer for life in lives if not life.roles and not life.interests]
     for life in lives:
         behaviours.live(life)
-    records += noise.strangers(chosen, hijackable, rows)
+    records += noise.strangers(chosen, hijackable=hijackable, rows=rows)
     arrivals = noise.deliver((record for record in records if record.event_time_ms < chosen.end_ms), chosen)
     rows.sort(key=lambda row: (row.starts_at_ms, row.customer_id, row.scenario or ""))
     return Simulation(chosen, arrivals, rows)
@@ -73,9 +73,9 @@ def write(simulation: Simulation, directory: pathlib.Path) -> None:
 def _life(
     customer: population.Customer,
     chosen: parameters.SimulationParameters,
+    *,
     records: list[journal.Record],
     rows: list[truth.Planted],
-    /,
 ) -> Life:
     rng = random.Random(f"{chosen.seed}/life/{customer.number}")
     account = journal.Journal(customer, records)

@@ -16,6 +16,19 @@ KINDS = ("need", "churn", "care", "latent", "bot", "churner")
 NO_CONSENT = "no consent"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """What a plant says about itself; customer, times and consent are added where it is planted."""
+
+    scenario: str | None
+    kind: str
+    need: str | None = None
+    product: str | None = None
+    expected: bool = True
+    churned_at_ms: int | None = None
+    note: str = ""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Planted:
     """One planted need, near miss, churner, latent need or bot.

@@ -27,7 +27,7 @@ from needstream.streams.pipeline import emissions, inputs
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.partition import Partition
 
-FLUSH_EVERY = 5_000
+FLUSH_EVERY = 50_000
 OUTPUTS = (
     topics.NEED_SIGNALS,
     topics.CHURN_ALERTS,

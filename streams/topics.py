@@ -161,7 +161,7 @@ class ExistingTopic:
     configuration: Mapping[str, str]
 
 
-class TopicsRefused(RuntimeError):  # noqa: N818 - the fact reads better than "error" where it is caught
+class TopicsRefused(RuntimeError):
     """Raised when the topics of a cluster would break a promise; the message lists every finding and its remedy."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -211,12 +211,7 @@ def check(bootstrap: str) -> list[Problem]:
 
 
 def require(bootstrap: str) -> None:
-    """Return only if a worker may start.
-
-    Raises:
-        ConnectionError: no broker answers there.
-        TopicsRefused: at least one fatal problem.
-    """
+    """Return only if a worker may start; raises TopicsRefused with every fatal problem, ConnectionError as `check`."""
     if fatal := [problem for problem in check(bootstrap) if problem.fatal]:
         raise TopicsRefused(fatal)
 

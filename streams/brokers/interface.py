@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 POLL_INTERVAL_S = 0.05
 
 
-class BrokerUnavailable(RuntimeError):  # noqa: N818 - the fact reads better than "error" where it is caught
+class BrokerUnavailable(RuntimeError):
     """Raised when a broker cannot be started or reached; the message names the cause and the remedy."""
 
 

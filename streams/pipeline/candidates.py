@@ -103,13 +103,14 @@ def from_models(
     Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving
     threshold.
     """
-    warm = [model for model in definitions.models if scorer.warm(model.declared.name)]
-    if not warm:
+    if not scorer.any_warm():
         return []
     values = labels.feature_values(state, at_ms, definitions)
+    scores = scorer.scores(values)
     proposed = []
-    for model in warm:
-        score, version = scorer.score(model.declared.name, values)
+    for model in definitions.models:
+        said = scores[model.declared.name]
+        score = said.probability
         arming = state.armings.get(model.key)
         if score is None:
             continue
@@ -123,7 +124,7 @@ def from_models(
                     values,
                     at_ms,
                     score=score,
-                    version=version,
+                    version=said.version,
                     trigger_event_id=trigger_event_id,
                     scorer=scorer,
                 )
@@ -162,7 +163,7 @@ def _from_model(
         trigger_event_id=trigger_event_id,
         cooldown_ms=model.cooldown_ms,
         expires_ms=model.expires_ms,
-        score=round(score, 6),
+        score=score,
         model_version=version,
         horizon=duration_text(model.horizon_ms),
         confidence=round(score, 4),
@@ -183,10 +184,8 @@ def _model_view(
     name = "churn" if declared.kind == "churn" else declared.need
     for model in definitions.models:
         if model.declared.name == name:
-            values = labels.feature_values(state, at_ms, definitions)
-            score, version = scorer.score(name, values)
-            rounded = None if score is None else round(score, 6)
-            return rounded, version, duration_text(model.horizon_ms)
+            said = scorer.scores(labels.feature_values(state, at_ms, definitions))[name]
+            return said.probability, said.version, duration_text(model.horizon_ms)
     return None, "none", declared.expires_after
 
 

@@ -31,10 +31,12 @@ def remember(
 ) -> None:
     """Make one prediction with every model, to be judged later."""
     values = feature_values(state, at_ms, definitions)
+    scores = scorer.scores(values)
     asks = {}
     for model in definitions.models:
-        score, version = scorer.score(model.declared.name, values)
-        asks[model.declared.name] = Ask(at_ms + model.horizon_ms, score, version)
+        said = scores[model.declared.name]
+        due_ms = at_ms + model.horizon_ms
+        asks[model.declared.name] = Ask(due_ms, said.probability, said.version)
     packed = definitions.vector.pack(*values)
     state.predictions.append(Prediction(at_ms, packed, definitions.feature_set, asks))
     _arm(state, definitions)

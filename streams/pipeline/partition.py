@@ -6,6 +6,7 @@ values, so that each is written once however many events it saw.
 """
 
 import heapq
+import itertools
 from collections.abc import Container, Iterator, Sequence
 from typing import Protocol
 
@@ -66,13 +67,14 @@ class Partition:
         """Take in a decoded event; ``advance`` applies it when its turn has come."""
         self.merger.push(arrival)
 
-    def advance(self, at_end: Container[str]) -> Iterator[Emission]:
+    def advance(self, at_end: Container[str], *, most: int | None = None) -> Iterator[Emission]:
         """Apply what may be applied, in order, with the alarms in between.
 
         Args:
             at_end: the topics that have nothing more to read now.
+            most: how many arrivals to apply at most; the rest stays for the next call.
         """
-        for arrival in self.merger.release(at_end):
+        for arrival in itertools.islice(self.merger.release(at_end), most):
             yield from self._apply(arrival)
             yield from self._ring(self.watermark.observe(arrival.at_ms))
 

@@ -211,12 +211,10 @@ def _sample(
 def _summary(
     state: CustomerState, at_ms: int, *, definitions: Definitions, scorer: Scorer
 ) -> ProfileSummary:
-    values = labels.feature_values(state, at_ms, definitions)
-    scores = {}
-    for model in definitions.models:
-        score, _ = scorer.score(model.declared.name, values)
-        if score is not None:
-            scores[model.declared.name] = round(score, 6)
+    said = scorer.scores(labels.feature_values(state, at_ms, definitions))
+    scores = {
+        name: score.probability for name, score in said.items() if score.probability is not None
+    }
     sessions_seen = state.counters.get("session.closed")
     return ProfileSummary(
         customer_id=state.customer_id,

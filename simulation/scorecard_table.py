@@ -1,0 +1,67 @@
+"""A scorecard as tables for a terminal."""
+
+import rich.console
+import rich.table
+
+from needstream.simulation import scorecard
+
+_DASH = "-"
+
+
+def render(card: scorecard.Scorecard) -> rich.console.Group:
+    """Return the tables: scenarios, latent needs, churn lead time, and what must be zero."""
+    return rich.console.Group(_scenarios(card), _models(card), _totals(card))
+
+
+def _scenarios(card: scorecard.Scorecard) -> rich.table.Table:
+    table = rich.table.Table(title="Scenarios against planted truth")
+    table.add_column("scenario")
+    for heading in ("expected", "recall", "signals", "precision", "false alarms", "near misses fired", "stopped by"):
+        table.add_column(heading, justify="right")
+    for name, tally in card.scenarios.items():
+        stopped = ", ".join(f"{gate} {count}" for gate, count in sorted(tally.suppressed.items()))
+        table.add_row(
+            name,
+            str(tally.expected),
+            _share(tally.recall),
+            str(tally.signals),
+            _share(tally.precision),
+            str(tally.false_alarms),
+            f"{tally.near_misses_fired} of {tally.near_misses}",
+            stopped or _DASH,
+        )
+    return table
+
+
+def _models(card: scorecard.Scorecard) -> rich.table.Table:
+    table = rich.table.Table(title="Latent needs and model signals (reported, not judged)")
+    table.add_column("need")
+    for heading in ("latent", "found", "converting", "of these found", "signals", "during a latent need"):
+        table.add_column(heading, justify="right")
+    for name, tally in card.models.items():
+        counts = (tally.latent, tally.found, tally.converting, tally.converting_found)
+        table.add_row(name, *map(str, counts), str(tally.signals), str(tally.during_latent))
+    return table
+
+
+def _totals(card: scorecard.Scorecard) -> rich.table.Table:
+    lead = card.lead_time
+    table = rich.table.Table(title="Churn alerts and guards", show_header=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_row("churners warned before they left", f"{lead.warned} of {lead.churners} ({_share(lead.warned_share)})")
+    table.add_row("lead time in days: median", _days(lead.median_days))
+    table.add_row("lead time in days: p10 / p90", f"{_days(lead.p10_days)} / {_days(lead.p90_days)}")
+    table.add_row("churners alerted only afterwards", str(lead.only_afterwards))
+    table.add_row("slow weeks taken for churn", f"{lead.slow_weeks_alerted} of {lead.slow_weeks}")
+    table.add_row("signals without consent", str(card.without_consent))
+    table.add_row("signals to bots", str(card.to_bots))
+    return table
+
+
+def _share(share: float | None) -> str:
+    return _DASH if share is None else f"{share:.1%}"
+
+
+def _days(days: float | None) -> str:
+    return _DASH if days is None else f"{days:.1f}"

@@ -1,0 +1,162 @@
+"""The agent that reads every input: batches go to their partition's lane, rounds run one after another.
+
+A pacemaker runs the rounds that no batch starts: when the inputs have been read to their end and
+stayed silent for the ordering wait, when event time passes on an idle partition, and when a
+partition was assigned and has alarms due.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any
+
+import faust
+from faust.types import TP, EventT
+
+from needstream.streams import topics, transport
+from needstream.streams.lane import Lane
+
+MOST_WAITING = 20_000
+"""Above this many waiting records a lane reads no more of the inputs that are ahead."""
+
+FOLLOW_AFTER_S = 2.0
+"""A caught-up partition this long without records follows the event time of the others."""
+
+_LOG = logging.getLogger("needstream.lanes")
+
+
+class Lanes:
+    """The lanes of the partitions this worker is assigned."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        open_lane: Callable[[int], Lane],
+        *,
+        ordering_wait_s: float,
+        idle_after_s: float,
+    ) -> None:
+        self._app = app
+        self._open_lane = open_lane
+        self._ordering_wait_s = ordering_wait_s
+        self._idle_after_s = idle_after_s
+        self._lanes: dict[int, Lane] = {}
+        self._newest_ms: dict[TP, int] = {}
+
+    async def read(self, stream: Any) -> None:
+        """The agent: take batches until the stream ends."""
+        events: AsyncIterable[EventT[Any]] = stream.noack().events()
+        async for event in events:
+            try:
+                lane = self._lane(event.message.partition)
+                lane.add(event)
+                await lane.run(self._at_end(lane))
+                self._restrain(lane)
+            except Exception as error:
+                # Not bad data: leave everything unacknowledged and stop, before Faust acks in passing.
+                _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
+                await self._app.crash(error)
+                raise
+
+    async def beat(self) -> None:
+        """The pacemaker: run the rounds that no batch starts, for as long as the app runs."""
+        while not self._app.should_stop:
+            await asyncio.sleep(max(0.01, self._ordering_wait_s))
+            for number in self._assigned():
+                try:
+                    await self._pace(self._lane(number))
+                except Exception as error:
+                    _LOG.exception("round failed", extra={"facts": {"partition": number}})
+                    await self._app.crash(error)
+                    raise
+
+    async def settle(self, partitions: Iterable[TP]) -> None:
+        """Finish and forget the lanes of partitions that are given up."""
+        for number in {tp.partition for tp in partitions}:
+            lane = self._lanes.pop(number, None)
+            if lane is not None:
+                await lane.close()
+
+    @property
+    def open(self) -> list[Lane]:
+        """The lanes in work."""
+        return list(self._lanes.values())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every assigned input has been read and applied to its end."""
+        return bool(self._lanes) and all(
+            not lane.has_work and len(self._read_to_end(lane)) == len(topics.INPUTS)
+            for lane in self._lanes.values()
+        )
+
+    def _assigned(self) -> list[int]:
+        """Partition numbers whose inputs may be read now: recovered, sought and resumed."""
+        consumer = transport.consumer(self._app)
+        numbers = {tp.partition for tp in consumer.assignment() if tp.topic in topics.INPUTS}
+        ready = {
+            number
+            for number in numbers
+            if any(consumer.position_is_at_end(TP(topic, number)) for topic in topics.INPUTS)
+        }
+        return sorted(ready | set(self._lanes))
+
+    def _lane(self, number: int) -> Lane:
+        lane = self._lanes.get(number)
+        if lane is None:
+            lane = self._lanes[number] = self._open_lane(number)
+        return lane
+
+    def _read_to_end(self, lane: Lane) -> frozenset[str]:
+        consumer = transport.consumer(self._app)
+        return frozenset(
+            topic for topic in topics.INPUTS if consumer.position_is_at_end(TP(topic, lane.number))
+        )
+
+    def _at_end(self, lane: Lane) -> frozenset[str]:
+        """Inputs that are not waited for: read to their end, and silent for the ordering wait."""
+        heard_before_s = time.monotonic() - self._ordering_wait_s
+        return frozenset(
+            topic
+            for topic in self._read_to_end(lane)
+            if lane.last_arrival_s[topic] <= heard_before_s
+        )
+
+    async def _pace(self, lane: Lane) -> None:
+        at_end = self._at_end(lane)
+        silent_s = time.monotonic() - max(lane.last_arrival_s.values())
+        tick_ms = None
+        if len(at_end) == len(topics.INPUTS):
+            tick_ms = self._event_time(lane, silent_s)
+        if lane.has_work or tick_ms is not None:
+            await lane.run(at_end, tick_ms=tick_ms)
+            self._restrain(lane)
+
+    def _event_time(self, lane: Lane, silent_s: float) -> int | None:
+        """Event time of an idle partition: that of the others, later that of the clock going on."""
+        watermark = lane.partition.watermark
+        if silent_s < FOLLOW_AFTER_S:
+            return None
+        others = [
+            other.partition.watermark.at_ms
+            for other in self._lanes.values()
+            if other.partition.watermark.at_ms is not None
+        ]
+        if watermark.newest_ms is not None and silent_s >= self._idle_after_s:
+            others.append(watermark.newest_ms + round((silent_s - self._idle_after_s) * 1000))
+        furthest = max(others, default=None)
+        if furthest is None or (watermark.at_ms is not None and furthest <= watermark.at_ms):
+            return None
+        return furthest
+
+    def _restrain(self, lane: Lane) -> None:
+        """Hold the inputs that are ahead of the slowest while too much waits for it."""
+        consumer = transport.consumer(self._app)
+        ahead = lane.partition.merger.ahead() if lane.waiting > MOST_WAITING else frozenset()
+        for topic in topics.INPUTS:
+            place = TP(topic, lane.number)
+            if topic in ahead:
+                consumer.hold(place)
+            else:
+                consumer.release(place)

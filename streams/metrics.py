@@ -1,0 +1,128 @@
+"""Every metric: name, labels, meaning; and the one place that turns emissions into counts.
+
+Labels come from closed sets only (topics, reasons, gates, and the scenario and model names of the
+pack); never a customer, an event or a session.
+
+    needstream_records_total{topic}                      records read
+    needstream_dead_letters_total{topic,reason}          records rejected
+    needstream_duplicates_total                          events seen before
+    needstream_late_events_total                         events behind their customer's clock
+    needstream_signals_total{kind,scenario}              need signals and alerts sent
+    needstream_suppressed_total{gate}                    candidates stopped, by gate
+    needstream_sessions_closed_total                     session windows closed
+    needstream_examples_total{model,label}               labelled examples released
+    needstream_batch_seconds                             one round: apply, send, store
+    needstream_signal_latency_seconds                    record on the topic to its signal sent
+    needstream_waiting_records{partition}                records held back for merge order
+    needstream_watermark_timestamp_seconds{partition}    event time below which all is applied
+    needstream_last_processed_timestamp_seconds          processing time of the newest round
+    needstream_model_quality_ratio{model,measure}        prequential quality, pooled and windowed
+    needstream_model_examples{model}                     examples learned
+    needstream_build_info{version,pack}                  always 1
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from needstream.models.prequential import Quality
+from needstream.schemas import signals
+from needstream.schemas.dead_letters import DeadLetter
+from needstream.streams.pipeline import emissions
+
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The metrics of one worker in a registry of their own."""
+
+    def __init__(self, version: str, pack: str) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self.records = Counter("needstream_records", "Records read.", ["topic"], registry=registry)
+        self.dead_letters = Counter(
+            "needstream_dead_letters", "Records rejected.", ["topic", "reason"], registry=registry
+        )
+        self.duplicates = Counter(
+            "needstream_duplicates", "Events seen before.", registry=registry
+        )
+        self.late_events = Counter(
+            "needstream_late_events", "Events behind their customer's clock.", registry=registry
+        )
+        self.signals = Counter(
+            "needstream_signals", "Need signals and alerts.", ["kind", "scenario"], registry=registry
+        )
+        self.suppressed = Counter(
+            "needstream_suppressed", "Candidates stopped.", ["gate"], registry=registry
+        )
+        self.sessions = Counter(
+            "needstream_sessions_closed", "Session windows closed.", registry=registry
+        )
+        self.examples = Counter(
+            "needstream_examples", "Labelled examples.", ["model", "label"], registry=registry
+        )
+        self.batch = Histogram(
+            "needstream_batch_seconds", "One round.", registry=registry, buckets=_LATENCY_BUCKETS
+        )
+        self.latency = Histogram(
+            "needstream_signal_latency_seconds",
+            "Record on the topic to its signal sent.",
+            registry=registry,
+            buckets=_LATENCY_BUCKETS,
+        )
+        self.waiting = Gauge(
+            "needstream_waiting_records", "Records held back.", ["partition"], registry=registry
+        )
+        self.watermark = Gauge(
+            "needstream_watermark_timestamp_seconds", "Watermark.", ["partition"], registry=registry
+        )
+        self.last_processed = Gauge(
+            "needstream_last_processed_timestamp_seconds", "Newest round.", registry=registry
+        )
+        self.quality = Gauge(
+            "needstream_model_quality_ratio",
+            "Prequential quality.",
+            ["model", "measure"],
+            registry=registry,
+        )
+        self.learned = Gauge(
+            "needstream_model_examples", "Examples learned.", ["model"], registry=registry
+        )
+        Info("needstream_build", "Version and pack.", registry=registry).info(
+            {"version": version, "pack": pack}
+        )
+
+    def count(self, emitted: Iterable[emissions.Emission]) -> None:
+        """Count what a round emitted."""
+        for emission in emitted:
+            if isinstance(emission, signals.Signal):
+                self.signals.labels(emission.kind, emission.scenario).inc()
+            elif isinstance(emission, signals.Decision):
+                if emission.verdict == "suppressed":
+                    self.suppressed.labels(emission.gate).inc()
+            elif isinstance(emission, signals.LabelledExample):
+                self.examples.labels(emission.model, str(emission.label).lower()).inc()
+            elif isinstance(emission, emissions.SessionClosed):
+                self.sessions.inc()
+            elif isinstance(emission, emissions.DuplicateEvent):
+                self.duplicates.inc()
+            elif isinstance(emission, emissions.LateEvent):
+                self.late_events.inc()
+
+    def reject(self, letters: Iterable[DeadLetter]) -> None:
+        """Count rejected records."""
+        for letter in letters:
+            self.dead_letters.labels(letter.topic, letter.reason.value).inc()
+
+    def judge(self, qualities: Iterable[Quality]) -> None:
+        """Show the models' quality; what is not known yet is not shown."""
+        for quality in qualities:
+            self.learned.labels(quality.model).set(quality.examples)
+            for measure in ("auc", "log_loss", "baseline_log_loss", "calibration_error", "window_auc"):
+                figure = getattr(quality, measure)
+                if figure is not None:
+                    self.quality.labels(quality.model, measure).set(figure)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,88 @@
+"""The model feed: every worker follows the snapshot topic by itself, without a consumer group.
+
+At start it reads the newest snapshot of every model before the first event is scored; afterwards
+it follows, so that a model learned on another worker is served here within moments. A snapshot
+that is not authentic is refused with a warning and the last good model keeps serving.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import aiokafka
+
+from needstream.models import linear
+from needstream.models.snapshots import SnapshotRefused, verify
+from needstream.streams import topics
+
+_LOG = logging.getLogger("needstream.model_feed")
+_POLL_MS = 500
+
+
+class ModelFeed:
+    """Reads ``model-snapshots.v1`` and hands every authentic model to ``serve``."""
+
+    def __init__(
+        self,
+        broker: str,
+        *,
+        key: bytes,
+        features: tuple[str, ...],
+        serve: Callable[[linear.LinearModel], object],
+    ) -> None:
+        self._broker = broker
+        self._key = key
+        self._features = features
+        self._serve = serve
+        self._consumer: aiokafka.AIOKafkaConsumer | None = None
+
+    async def start(self) -> dict[str, linear.LinearModel]:
+        """Read what is on the topic now.
+
+        Returns:
+            The newest authentic model of each name.
+        """
+        self._consumer = aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False
+        )
+        await self._consumer.start()
+        place = aiokafka.TopicPartition(topics.MODEL_SNAPSHOTS, 0)
+        self._consumer.assign([place])
+        await self._consumer.seek_to_beginning(place)
+        end = (await self._consumer.end_offsets([place]))[place]
+        newest: dict[str, linear.LinearModel] = {}
+        while await self._consumer.position(place) < end:
+            for model in await self._read():
+                newest[model.name] = model
+        for model in newest.values():
+            self._serve(model)
+        return newest
+
+    async def follow(self) -> None:
+        """Serve what others publish, until cancelled."""
+        while True:
+            for model in await self._read():
+                self._serve(model)
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def _read(self) -> list[linear.LinearModel]:
+        if self._consumer is None:
+            await asyncio.sleep(_POLL_MS / 1000)
+            return []
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+        models = []
+        for records in fetched.values():
+            for record in records:
+                try:
+                    models.append(verify(record.value or b"", self._key, features=self._features))
+                except SnapshotRefused as error:
+                    _LOG.warning(
+                        "model snapshot refused",
+                        extra={"facts": {"offset": record.offset, "cause": str(error)}},
+                    )
+        return models

@@ -1,0 +1,77 @@
+"""The thread in which aiokafka fetches for the batch transport, and what it knows of each partition's position.
+
+Private names of aiokafka are used here and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import aiokafka
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+#: How long the broker may hold a fetch of idle partitions. Faust asks for 1.5 s, and meanwhile a busy partition of the
+#: same broker that was just drained is not asked for: aiokafka keeps one fetch per broker in flight.
+FETCH_WAIT_MS = 50
+#: How soon a released partition is looked at again while nothing else arrives.
+POLL_S = 0.05
+#: The most records of one partition that leave aiokafka's buffer at a time.
+RECORDS_PER_FETCH = 1000
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer."""
+
+    #: Positions the latest fetch left behind: while one still holds, what was fetched is what comes next.
+    left_at: Mapping[TP, int | None] = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def _fetch_records(  # noqa: PLR0917 - the driver's signature
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP] | None,
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        if active_partitions is None:  # a client without a group
+            return await super()._fetch_records(consumer, cast(set[TP], None), timeout, max_records)
+        # Partition by partition and a few at a time: left alone, aiokafka turns all it has buffered into records, the
+        # first partition's before the others', and a broker may send far more than it was asked for.
+        records: dict[Any, Any] = {}
+        for tp in [tp for tp in consumer._fetcher._records if tp in active_partitions]:
+            try:
+                records |= await super()._fetch_records(consumer, {tp}, 0.0, RECORDS_PER_FETCH)
+            except KafkaError:
+                if records:
+                    break  # these are ours now; the next fetch meets the error again
+                raise
+        if not records:
+            records = dict(await super()._fetch_records(consumer, active_partitions, timeout, RECORDS_PER_FETCH))
+        self.left_at = {tp: self.position_now(tp) for tp in active_partitions}
+        return records
+
+    def partition_state(self, tp: TP) -> Any:
+        """Return aiokafka's state of an assigned partition, or None."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        return None if assignment is None or tp not in assignment.tps else assignment.state_value(tp)
+
+    def position_now(self, tp: TP) -> int | None:
+        """Return the offset that is fetched next, or None while it is unknown."""
+        state = self.partition_state(tp)
+        return cast(int, state.position) if state is not None and state.has_valid_position else None
+
+    async def rewind(self, tp: TP, offset: int) -> None:
+        """Seek back to a record that was fetched and not delivered, unless somebody has sought elsewhere since."""
+        if self.is_current(tp):
+            self._ensure_consumer().seek(aiokafka.TopicPartition(*tp), offset)
+
+    def is_current(self, tp: TP) -> bool:
+        """Tell whether the partition still stands where the latest fetch left it."""
+        position = self.position_now(tp)
+        return position is not None and position == self.left_at.get(tp)

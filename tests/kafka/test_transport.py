@@ -1,0 +1,392 @@
+"""What the batch transport promises, on every broker named in NEEDSTREAM_TEST_BROKERS."""
+
+import asyncio
+from collections import Counter
+
+import faust
+import pytest
+from faust.transport.drivers import TRANSPORTS
+from faust.types import TP
+
+from needstream.streams import transport
+from needstream.streams.transport_consumer import Gate
+
+pytestmark = pytest.mark.asyncio
+
+
+def numbered(count, start=0):
+    return [b"%d" % number for number in range(start, start + count)]
+
+
+async def test_every_record_arrives_once_in_order_in_batches_of_one_partition(clients, taker, new_topic, group):
+    topic = new_topic(3)
+    for partition in range(3):
+        await clients.produce(topic, numbered(1234), partition=partition)
+
+    async with taker([topic], group, records_per_batch=100) as running:
+        await running.until(lambda: len(running.records) >= 3 * 1234)
+
+    expected = {TP(topic, partition): list(range(1234)) for partition in range(3)}
+    assert expected == running.by_partition()
+    assert max(len(event.value) for event in running.events) == 100
+    for event in running.events:
+        assert {(topic, event.message.partition)} == {(record.topic, record.partition) for record in event.value}
+        assert event.message.offset == event.value[-1].offset
+
+
+async def test_keys_headers_and_bytes_arrive_as_they_were_sent(clients, taker, new_topic, group):
+    topic = new_topic()
+    await clients.produce(topic, [b"\xff\x00 not json"], key=b"k")
+
+    async with taker([topic], group) as running:
+        await running.until(lambda: running.records)
+
+    assert (b"k", b"\xff\x00 not json", ()) == (
+        running.records[0].key,
+        running.records[0].value,
+        tuple(running.records[0].headers),
+    )
+
+
+async def test_an_undeclared_topic_stays_one_message_per_record(broker, clients, taker, new_topic, group):
+    batched, plain = new_topic(), new_topic()
+    await clients.produce(plain, numbered(3))
+    got = []
+
+    running = taker([batched], group)
+    async with running as worker:
+        pass
+    del worker
+
+    from_plain = faust.App(
+        f"{group}-plain", broker=transport.url(broker.bootstrap), web_enabled=False, topic_disable_leader=True
+    )
+    transport.install(from_plain, [batched])
+
+    @from_plain.agent(from_plain.topic(plain, value_type=bytes, value_serializer="raw"))
+    async def take(stream):
+        async for value in stream:
+            got.append(value)
+
+    await from_plain.start()
+    for _ in range(500):
+        if len(got) == 3:
+            break
+        await asyncio.sleep(0.02)
+    await from_plain.stop()
+
+    assert numbered(3) == got
+    assert await clients.committed(f"{group}-plain", plain) == 3
+
+
+async def test_nothing_is_committed_until_it_is_acknowledged(clients, taker, new_topic, group):
+    topic = new_topic()
+    await clients.produce(topic, numbered(50))
+
+    async with taker([topic], group, records_per_batch=10) as running:
+        await running.until(lambda: len(running.records) == 50)
+        await running.consumer.commit()
+
+    assert await clients.committed(group, topic) is None
+
+
+async def test_the_commit_covers_a_prefix_of_batches_whatever_the_order_of_acknowledgement(
+    clients, taker, new_topic, group
+):
+    topic = new_topic()
+    await clients.produce(topic, numbered(50))
+
+    async with taker([topic], group, records_per_batch=10) as running:
+        await running.until(lambda: len(running.events) == 5)
+        seen = []
+        for number in (3, 1, 0, 4, 2):
+            running.events[number].ack()
+            await running.consumer.commit()
+            seen.append(await clients.committed(group, topic))
+
+    assert [None, None, 20, 20, 50] == seen
+
+
+async def test_a_batch_of_another_topic_does_not_move_the_commit(clients, taker, new_topic, group):
+    slow, quick = new_topic(), new_topic()
+    await clients.produce(slow, numbered(10))
+    await clients.produce(quick, numbered(10))
+
+    async with taker([slow, quick], group) as running:
+        await running.until(lambda: len(running.records) == 20)
+        for event in running.events:
+            if event.message.topic == quick:
+                event.ack()
+        await running.consumer.commit()
+
+    assert (None, 10) == (await clients.committed(group, slow), await clients.committed(group, quick))
+
+
+async def test_a_restart_resumes_at_the_committed_offset(clients, taker, new_topic, group):
+    topic = new_topic()
+    await clients.produce(topic, numbered(50))
+
+    async with taker([topic], group, records_per_batch=10) as first:
+        await first.until(lambda: len(first.events) == 5)
+        for event in first.events[:3]:
+            event.ack()
+    async with taker([topic], group) as second:
+        await second.until(lambda: len(second.records) == 20)
+
+    assert numbered(20, start=30) == second.values()
+
+
+async def test_a_stop_commits_what_settle_acknowledged_and_nothing_else(clients, taker, new_topic, group):
+    """The application finishes the batch it has in work; what it only buffered is delivered again."""
+    topic = new_topic()
+    await clients.produce(topic, numbered(50))
+    in_work = []
+
+    async def settle(partitions):
+        assert frozenset({TP(topic, 0)}) == partitions
+        await asyncio.sleep(0.05)
+        in_work[0].ack()
+
+    async with taker([topic], group, records_per_batch=10, settle=settle) as running:
+        await running.until(lambda: len(running.events) == 5)
+        in_work.extend(running.events)
+
+    assert await clients.committed(group, topic) == 10
+
+
+async def test_an_acknowledgement_from_before_a_rebalance_counts_for_nothing(clients, taker, new_topic, group):
+    topic = new_topic()
+    await clients.produce(topic, numbered(20))
+
+    async with taker([topic], group, records_per_batch=10) as running:
+        await running.until(lambda: len(running.events) == 2)
+        before = list(running.events)
+        async with taker([topic], group):  # joins, so everything is revoked and assigned anew
+            await running.until(lambda: running.app.rebalancing_count >= 2)
+        await running.until(lambda: len(running.events) >= 4)
+        for event in before:
+            event.ack()
+        await running.consumer.commit()
+
+        assert await clients.committed(group, topic) is None
+
+
+async def test_a_second_worker_takes_over_without_loss_or_repetition(clients, taker, new_topic, group):
+    """Everything delivered is acknowledged at once, so a rebalance repeats nothing."""
+    topic = new_topic(4)
+    total = 4 * 2000
+
+    def ack(event):
+        event.ack()
+
+    async def produce():
+        for start in range(0, 2000, 100):
+            for partition in range(4):
+                await clients.produce(topic, numbered(100, start=start), partition=partition)
+            await asyncio.sleep(0.1)
+
+    async with taker([topic], group, on_event=ack) as first:
+        await first.until(lambda: first.consumer.assignment())
+        producing = asyncio.create_task(produce())
+        await first.until(lambda: len(first.records) > 1000)
+        async with taker([topic], group, on_event=ack) as second:
+            await second.until(lambda: len(second.records) > 500)
+        await producing
+        await first.until(lambda: len(first.records) + len(second.records) >= total)
+
+    counts = Counter((record.partition, record.offset) for run in (first, second) for record in run.records)
+    assert {(partition, offset): 1 for partition in range(4) for offset in range(2000)} == dict(counts)
+
+
+async def test_stops_and_restarts_with_a_table_lose_and_repeat_nothing(broker, clients, new_topic, group):
+    """Stock Faust delivers before its seek after recovery, and so repeats thousands of events here."""
+    topic = new_topic()
+    total = 6000
+    deliveries: Counter[int] = Counter()
+    stored = 0
+
+    async def produce():
+        for start in range(0, total, 100):
+            await clients.produce(topic, numbered(100, start=start))
+            await asyncio.sleep(0.1)
+
+    producing = asyncio.create_task(produce())
+    while sum(deliveries.values()) < total:
+        running = TableRun(broker.bootstrap, topic, group)
+        await running.app.start()
+        started_with = len(deliveries)
+        for _ in range(1500):
+            if len(deliveries) + len(running.seen) >= min(total, started_with + 1500):
+                break
+            await asyncio.sleep(0.02)
+        await running.app.stop()
+        deliveries.update(running.seen)
+        stored = running.count
+    await producing
+
+    assert dict.fromkeys(range(total), 1) == dict(deliveries)
+    assert total == stored
+
+
+class TableRun:
+    """An app that counts the records it gets in a table."""
+
+    def __init__(self, bootstrap, topic, group):
+        self.seen = []
+        self.app = faust.App(
+            group,
+            broker=transport.url(bootstrap),
+            web_enabled=False,
+            topic_disable_leader=True,
+            store="memory://",
+            table_standby_replicas=0,
+            topic_replication_factor=1,
+        )
+        transport.install(self.app, [topic])
+        self.table = self.app.Table("counts", default=int, partitions=1)
+
+        @self.app.agent(transport.topic(self.app, [topic]))
+        async def take(stream):
+            async for event in stream.noack().events():
+                self.table["all"] += len(event.value)
+                self.seen.extend(int(record.value) for record in event.value)
+                event.ack()
+
+    @property
+    def count(self):
+        return self.table["all"]
+
+
+async def test_the_end_is_reached_when_the_agent_has_everything_the_broker_has(clients, taker, new_topic, group):
+    filled, empty = new_topic(), new_topic()
+    await clients.produce(filled, numbered(5000))
+    at_start = []
+
+    def note(event):
+        at_start.append(running.consumer.position_is_at_end(event.message.tp))
+
+    async with taker([filled, empty], group, on_event=note) as running:
+        assert not running.consumer.position_is_at_end(TP(filled, 0))
+        await running.until(lambda: len(running.records) == 5000)
+        await running.until(lambda: running.consumer.position_is_at_end(TP(filled, 0)))
+        await running.until(lambda: running.consumer.position_is_at_end(TP(empty, 0)))
+        await clients.produce(filled, numbered(10))
+        await running.until(lambda: len(running.records) == 5010)
+        await running.until(lambda: running.consumer.position_is_at_end(TP(filled, 0)))
+
+    assert [False] * 9 == at_start[:9]
+    assert not running.consumer.position_is_at_end(TP(empty, 0))
+
+
+async def test_a_held_partition_waits_while_the_others_go_on(clients, taker, new_topic, group):
+    topic = new_topic(2)
+
+    def hold(event):
+        if event.message.partition == 0:
+            running.consumer.hold(event.message.tp)
+
+    async with taker([topic], group, on_event=hold) as running:
+        await running.until(lambda: running.consumer.position_is_at_end(TP(topic, 0)))
+        await clients.produce(topic, numbered(1), partition=0)
+        await running.until(lambda: len(running.records) == 1)
+        await clients.produce(topic, numbered(100, start=1), partition=0)
+        await clients.produce(topic, numbered(100), partition=1)
+        await running.until(lambda: len(running.by_partition().get(TP(topic, 1), [])) == 100)
+        await asyncio.sleep(0.5)
+        held = running.by_partition()[TP(topic, 0)]
+        running.consumer.release(TP(topic, 0))
+        await running.until(lambda: len(running.records) == 201)
+
+    assert [0] == held
+    assert list(range(101)) == running.by_partition()[TP(topic, 0)]
+
+
+async def test_a_full_queue_slows_fetching_and_drops_nothing(clients, taker, new_topic, group):
+    topic = new_topic(2)
+    for partition in range(2):
+        await clients.produce(topic, numbered(3000), partition=partition)
+
+    async def slowly(event):
+        await asyncio.sleep(0.002)
+
+    async with taker([topic], group, on_event=slowly, records_per_batch=20) as running:
+        await running.until(lambda: len(running.records) >= 6000)
+
+    assert {TP(topic, partition): list(range(3000)) for partition in range(2)} == running.by_partition()
+
+
+async def test_the_gate_opens_only_after_the_seek_and_with_the_flow(taker, new_topic, group):
+    topic = new_topic()
+    async with taker([topic], group) as running:
+        consumer = running.consumer
+        await running.until(lambda: consumer._gate is Gate.OPEN)
+        steps = []
+
+        consumer.stop_flow()
+        steps.append(consumer._gate)
+        consumer.resume_flow()  # recovery resumes the flow for the changelogs alone
+        await consumer.perform_seek()
+        steps.append(consumer._gate)
+        consumer.resume_partitions({TP(topic, 0)})
+        consumer.resume_flow()
+        steps.append(consumer._gate)
+        await consumer.perform_seek()
+        steps.append(consumer._gate)
+        consumer.resume_flow()
+        steps.append(consumer._gate)
+
+    assert [Gate.CLOSED, Gate.CLOSED, Gate.RESUMED, Gate.SOUGHT, Gate.OPEN] == steps
+
+
+async def test_what_was_fetched_and_could_not_be_delivered_is_fetched_again(clients, taker, new_topic, group):
+    """The flow stops while records are in hand; without a committed offset no seek would bring them back."""
+    topic = new_topic()
+    stopped = []
+
+    def stop_once(event):
+        if not stopped:
+            stopped.append(event)
+            running.consumer.stop_flow()
+
+    async with taker([topic], group, on_event=stop_once, records_per_batch=10) as running:
+        await running.until(lambda: running.consumer.position_is_at_end(TP(topic, 0)))
+        await clients.produce(topic, numbered(200))
+        await running.until(lambda: stopped)
+        await asyncio.sleep(0.3)
+        in_hand = len(running.records)
+        running.consumer.resume_partitions({TP(topic, 0)})
+        running.consumer._gate = Gate.OPEN
+        running.consumer.resume_flow()
+        await running.until(lambda: len(set(running.values())) == 200)
+
+    assert in_hand < 200
+
+
+def _inherited(owner, *names):
+    return [name for name in names if not hasattr(owner, name)]
+
+
+async def test_the_private_names_the_transport_leans_on_are_there(taker, new_topic, group):
+    """An upgrade of Faust or aiokafka that moves one fails here first, by name."""
+    assert faust.__version__ == "0.15.3"
+    assert TRANSPORTS.by_name(transport.SCHEME) is transport.Transport
+    async with taker([new_topic()], group) as running:
+        consumer = running.consumer
+        await running.until(lambda: consumer.assignment())
+        overridden = (
+            *("_new_consumer_thread", "_getmany", "getmany", "_add_gap", "_reset_state", "stop_flow", "resume_flow"),
+            *("resume_partitions", "perform_seek", "ack", "_filter_tps_with_pending_acks", "_new_offset", "wait_empty"),
+            *("on_partitions_revoked", "_wait_next_records", "_to_message", "commit_and_end_transactions"),
+            "maybe_wait_for_commit_to_finish",
+        )
+        assert [] == _inherited(super(transport.BatchConsumer, consumer), *overridden)
+        assert [] == _inherited(
+            consumer, "_acked", "_acked_index", "_unacked_messages", "_n_acked", "_waiting_for_ack", "scheduler"
+        )
+        assert [] == _inherited(consumer, "_buffered_partitions", "flow_active", "_thread")
+        inner = consumer._thread._ensure_consumer()
+        assert [] == _inherited(inner, "_fetch_max_wait_ms", "_fetcher", "_subscription")
+        assert isinstance(inner._fetcher._records, dict)
+        assert inner._fetcher._fetch_max_wait_ms == inner._fetch_max_wait_ms == 50
+        state = consumer._thread.partition_state(next(iter(consumer.assignment())))
+        assert [] == _inherited(state, "has_valid_position", "highwater")
