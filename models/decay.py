@@ -12,7 +12,7 @@ LN2 = 0.6931471805599453
 
 
 def weight(age_ms: float, half_life_ms: float) -> float:
-    """What is left of 1 after ``age_ms``; more than 1 for a negative age."""
+    """What is left of 1 after ``age_ms`` (not negative): between 0 and 1."""
     return exp2(-age_ms / half_life_ms)
 
 
@@ -35,7 +35,7 @@ def add(counter: list[float] | None, amount: float, *, at_ms: int, half_lives_ms
     return counter
 
 
-def read(counter: list[float] | None, place: int, at_ms: int, half_life_ms: float) -> float:
+def read(counter: list[float] | None, place: int, *, at_ms: int, half_life_ms: float) -> float:
     """The value of half-life number ``place`` (from 0) as it stands at ``at_ms``.
 
     Reading before the counter's own time gives its own value: the future is not undone.
@@ -47,7 +47,7 @@ def read(counter: list[float] | None, place: int, at_ms: int, half_life_ms: floa
     return value * exp2(-age_ms / half_life_ms) if age_ms > 0 else value
 
 
-def merge(left: list[float], right: list[float], half_lives_ms: Sequence[float]) -> list[float]:
+def merge(left: list[float], right: list[float], *, half_lives_ms: Sequence[float]) -> list[float]:
     """The counter that would have seen both histories."""
     newer, older = (left, right) if left[0] >= right[0] else (right, left)
     age_ms = newer[0] - older[0]

@@ -22,6 +22,12 @@ Reading = Callable[[CustomerState, int], float]
 NEVER_DAYS = 365.0
 """Days since something that never happened, and the cap of every such feature."""
 
+_DAY, _WEEK, _MONTH = 0, 1, 2
+"""The half-lives of a counter by place, named for what they are unless a pack says otherwise."""
+
+_PAIR = 2
+"""Salaries it takes to know an interval."""
+
 
 class UnknownFeature(ValueError):
     """Raised when a name is no feature; the message lists what would be valid."""
@@ -42,7 +48,7 @@ def _count(place: int) -> Callable[[str, Sequence[float]], Reading]:
         half_life_ms = half_lives_ms[place]
 
         def reading(state: CustomerState, at_ms: int) -> float:
-            return decay.read(state.counters.get(fact), place, at_ms, half_life_ms)
+            return decay.read(state.counters.get(fact), place, at_ms=at_ms, half_life_ms=half_life_ms)
 
         return reading
 
@@ -50,18 +56,18 @@ def _count(place: int) -> Callable[[str, Sequence[float]], Reading]:
 
 
 def _amount(fact: str, half_lives_ms: Sequence[float]) -> Reading:
-    half_life_ms = half_lives_ms[2]
+    half_life_ms = half_lives_ms[_MONTH]
     key = f"amount.{fact}"
 
     def reading(state: CustomerState, at_ms: int) -> float:
-        return decay.read(state.counters.get(key), 2, at_ms, half_life_ms)
+        return decay.read(state.counters.get(key), _MONTH, at_ms=at_ms, half_life_ms=half_life_ms)
 
     return reading
 
 
 def _monthly(fact: str, half_lives_ms: Sequence[float]) -> Reading:
     """An estimate of the amount per 30 days, corrected for a short history."""
-    half_life_ms = half_lives_ms[2]
+    half_life_ms = half_lives_ms[_MONTH]
     total = _amount(fact, half_lives_ms)
 
     def reading(state: CustomerState, at_ms: int) -> float:
@@ -83,15 +89,19 @@ def _days_since(fact: str, _: Sequence[float]) -> Reading:
 
 def _pace(fact: str, half_lives_ms: Sequence[float]) -> Reading:
     """Rate of the last week against the rate of the last month: 1 is steady, 0 stopped."""
-    week_ms, month_ms = half_lives_ms[1], half_lives_ms[2]
+    week_ms, month_ms = half_lives_ms[_WEEK], half_lives_ms[_MONTH]
 
     def reading(state: CustomerState, at_ms: int) -> float:
         counter = state.counters.get(fact)
         if counter is None:
             return 1.0
         age_ms = max(at_ms - state.first_ms, DAY_MS)
-        recent = decay.read(counter, 1, at_ms, week_ms) / (week_ms * (1 - exp2(-age_ms / week_ms)))
-        usual = decay.read(counter, 2, at_ms, month_ms) / (month_ms * (1 - exp2(-age_ms / month_ms)))
+        recent = decay.read(counter, _WEEK, at_ms=at_ms, half_life_ms=week_ms) / (
+            week_ms * (1 - exp2(-age_ms / week_ms))
+        )
+        usual = decay.read(counter, _MONTH, at_ms=at_ms, half_life_ms=month_ms) / (
+            month_ms * (1 - exp2(-age_ms / month_ms))
+        )
         return min(10.0, recent / usual) if usual > 0 else 1.0
 
     return reading
@@ -176,7 +186,7 @@ def _salary_irregularity_days(state: CustomerState, _: int) -> float:
 
 def _salary_overdue_days(state: CustomerState, at_ms: int) -> float:
     income = state.income
-    if income is None or income.salaries < 2:
+    if income is None or income.salaries < _PAIR:
         return 0.0
     days = (at_ms - income.last_ms) / DAY_MS - income.interval_days
     return max(-NEVER_DAYS, min(NEVER_DAYS, days))
@@ -209,9 +219,9 @@ def _plain(reading: Reading) -> Callable[[str, Sequence[float]], Reading]:
 
 
 _FAMILIES: tuple[Feature, ...] = (
-    Feature("count_1d", "count", "decayed count of a fact, first half-life", True, _count(0)),
-    Feature("count_7d", "count", "decayed count of a fact, second half-life", True, _count(1)),
-    Feature("count_30d", "count", "decayed count of a fact, third half-life", True, _count(2)),
+    Feature("count_1d", "count", "decayed count of a fact, first half-life", True, _count(_DAY)),
+    Feature("count_7d", "count", "decayed count of a fact, second half-life", True, _count(_WEEK)),
+    Feature("count_30d", "count", "decayed count of a fact, third half-life", True, _count(_MONTH)),
     Feature("amount_30d", "currency", "decayed sum of amounts, third half-life", True, _amount),
     Feature("monthly", "currency", "estimated amount per 30 days", True, _monthly),
     Feature("days_since", "days", "days since a fact, 365 for never", True, _days_since),

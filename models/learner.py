@@ -19,7 +19,7 @@ PUBLISH_EVERY = 50
 class Learner:
     """Learns labelled examples into the models it owns and publishes them to a scorer."""
 
-    def __init__(self, names: Sequence[str], features: tuple[str, ...], scorer: Scorer) -> None:
+    def __init__(self, names: Sequence[str], features: tuple[str, ...], *, scorer: Scorer) -> None:
         self.features = features
         self.feature_set = feature_set(features)
         self._scorer = scorer
@@ -27,10 +27,14 @@ class Learner:
         self._quality = {name: prequential.Prequential(name) for name in names}
 
     def resume(self, exported: linear.LinearModel) -> None:
-        """Go on from a published model instead of from nothing."""
-        if exported.name in self._models:
+        """Go on from a published model instead of from nothing; one of other features is ignored."""
+        if exported.name in self._models and exported.features == self.features:
             self._models[exported.name] = OnlineModel.restore(exported)
             self._scorer.publish(exported)
+
+    def knows(self, example: LabelledExample) -> bool:
+        """Whether the example is for a model and features of this learner."""
+        return example.model in self._models and example.feature_set == self.feature_set
 
     def learn(self, example: LabelledExample, *, offset: int | None = None) -> linear.LinearModel | None:
         """Evaluate and learn one example.

@@ -7,12 +7,17 @@ logit less the intercept.
 
 from collections.abc import Sequence
 from math import exp, isfinite, log1p, sqrt
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from needstream.schemas.signals import Total
 
 CLIP = 5.0
 _LARGEST = 1e12
+
+NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Contribution(Struct, frozen=True):
@@ -33,13 +38,13 @@ class LinearModel(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    version: int
-    positives: int
+    version: Total
+    positives: Total
     features: tuple[str, ...]
     means: tuple[float, ...]
-    variances: tuple[float, ...]
+    variances: tuple[NotNegative, ...]
     weights: tuple[float, ...]
-    squares: tuple[float, ...]
+    squares: tuple[NotNegative, ...]
     intercept: float
     learned_through: int = -1
 
@@ -56,8 +61,10 @@ class LinearModel(Struct, frozen=True, kw_only=True):
 
     def _addends(self, values: Sequence[float]) -> list[float]:
         return [
-            weight * standardise(squash(value), mean, variance)
-            for value, mean, variance, weight in zip(values, self.means, self.variances, self.weights, strict=True)
+            weight * standardise(value, mean=mean, variance=variance)
+            for value, mean, variance, weight in zip(
+                squashed(values), self.means, self.variances, self.weights, strict=True
+            )
         ]
 
 
@@ -69,7 +76,12 @@ def squash(value: float) -> float:
     return magnitude if value >= 0 else -magnitude
 
 
-def standardise(value: float, mean: float, variance: float) -> float:
+def squashed(values: Sequence[float]) -> list[float]:
+    """Every value squashed; the usual ones, which need no care, without a call each."""
+    return [log1p(value) if 0.0 <= value <= _LARGEST else squash(value) for value in values]
+
+
+def standardise(value: float, *, mean: float, variance: float) -> float:
     """Standard deviations from the mean, within +-``CLIP``; 0 where nothing varies yet."""
     if variance <= 0.0:
         return 0.0
@@ -94,17 +106,17 @@ def encode(model: LinearModel) -> bytes:
 
 
 def decode(body: bytes) -> LinearModel:
-    """The model in ``body``.
+    """The model in ``body``; JSON has no numbers that are not finite, so neither has the model.
 
     Raises:
-        ValueError: not a model, lists of unequal length, or a number that is not finite.
+        ValueError: not a model, or lists of unequal length.
     """
     model = _DECODER.decode(body)
     columns = (model.means, model.variances, model.weights, model.squares)
     if any(len(column) != len(model.features) for column in columns):
-        msg = f"model {model.name}: lists of unequal length"
+        msg = "its lists are of unequal length"
         raise ValueError(msg)
-    if not all(isfinite(number) for column in columns for number in (*column, model.intercept)):
-        msg = f"model {model.name}: a number is not finite"
+    if model.positives > model.version:
+        msg = "it has more positives than examples"
         raise ValueError(msg)
     return model

@@ -9,7 +9,7 @@ AdaGrad (Duchi et al., JMLR 2011), in pure online updates.
 """
 
 from collections.abc import Sequence
-from math import log
+from math import copysign, log
 
 from river import linear_model, optim, preprocessing
 from river.utils.vectordict import VectorDict
@@ -87,8 +87,8 @@ class OnlineModel:
         return model
 
     def _squashed(self, values: Sequence[float]) -> dict[str, float]:
-        return {name: linear.squash(value) for name, value in zip(self.features, values, strict=True)}
+        return dict(zip(self.features, linear.squashed(values), strict=True))
 
     def _standardised(self, squashed: dict[str, float]) -> dict[str, float]:
         scaled = self._scaler.transform_one(squashed)
-        return {name: max(-linear.CLIP, min(linear.CLIP, z)) for name, z in scaled.items()}
+        return {name: z if -linear.CLIP <= z <= linear.CLIP else copysign(linear.CLIP, z) for name, z in scaled.items()}

@@ -64,10 +64,12 @@ class Scorer:
         answers = dict(self._cold)
         if not self._warm:
             return answers
-        squashed = np.array([linear.squash(value) for value in values])
-        standardised = (squashed - self._means) * self._inverse_deviations
-        np.clip(standardised, -linear.CLIP, linear.CLIP, out=standardised)
-        logits = (standardised * self._weights).sum(axis=1) + self._intercepts
+        standardised = np.array(linear.squashed(values)) - self._means
+        standardised *= self._inverse_deviations
+        np.minimum(standardised, linear.CLIP, out=standardised)
+        np.maximum(standardised, -linear.CLIP, out=standardised)
+        standardised *= self._weights
+        logits = standardised.sum(axis=1) + self._intercepts
         for model, version, logit in zip(self._warm, self._versions, logits.tolist(), strict=True):
             answers[model.name] = Score(round(linear.sigmoid(logit), DECIMALS), version)
         return answers

@@ -5,8 +5,11 @@ unchanged. The reasons are a closed list because they are metric labels and filt
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
 
 
 class RejectReason(StrEnum):
@@ -71,7 +74,7 @@ class Rejected(Struct, frozen=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A rejected record with its origin; in files the original bytes are base64 text."""
+    """A rejected record with its origin."""
 
     topic: str
     partition: int
@@ -83,3 +86,20 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     key: bytes | None
     value: bytes
     timestamp_ms: int | None = None
+
+
+class DeadLetterLine(Struct, frozen=True, kw_only=True):
+    """A rejected record as one JSON line of a file, its key and value in base64.
+
+    The same facts travel as Kafka headers on the dead-letter topic, where key and value are the original bytes.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    reason: RejectReason
+    field: str
+    detail: str
+    remedy: str
+    key_base64: Base64 | None
+    value_base64: Base64

@@ -15,11 +15,13 @@ from needstream.schemas import money
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 ShortText = Annotated[str, Meta(max_length=256)]
 LongText = Annotated[str, Meta(max_length=8192)]
-Amount = Annotated[str, Meta(pattern=money.AMOUNT_PATTERN, max_length=26)]
-Currency = Annotated[str, Meta(min_length=3, max_length=3)]
-CategoryCode = Annotated[str, Meta(pattern="^[0-9]{4}$")]
+# What ``codecs`` checks faster or more exactly than a pattern does stands in the JSON Schema only.
+Amount = Annotated[str, Meta(extra_json_schema={"pattern": money.AMOUNT_PATTERN})]
+Currency = Annotated[str, Meta(extra_json_schema={"enum": sorted(money.EXPONENTS)})]
+CategoryCode = Annotated[str, Meta(min_length=4, max_length=4, extra_json_schema={"pattern": "^[0-9]{4}$"})]
 Moment = Annotated[datetime, Meta(tz=True)]
-Scalar = str | int | float | bool | None
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Scalar = str | Whole | float | bool | None
 
 ClickType = Literal[
     "page_view",
@@ -58,6 +60,9 @@ Purpose = Literal["marketing", "profiling", "service", "analytics"]
 ConsentStatus = Literal["GRANTED", "DENIED", "REVOKED"]
 OutcomeType = Literal["delivered", "shown", "opened", "clicked", "accepted", "refused", "converted", "complained"]
 
+SIGNED_KINDS: frozenset[TransactionType] = frozenset({"balance", "interest", "refund"})
+"""The kinds of transaction whose amount may be negative."""
+
 
 class Event(Struct, frozen=True, kw_only=True):
     """What every event carries, whatever its topic."""
@@ -88,8 +93,7 @@ class Click(Event, frozen=True, kw_only=True):
 class Transaction(Event, frozen=True, kw_only=True):
     """One movement, application or balance of an account (``transactions.v1``).
 
-    ``amount`` is positive; ``event_type`` tells the direction. Only ``balance``, ``interest`` and
-    ``refund`` may be negative.
+    ``event_type`` tells the direction of ``amount``; only balances, interest and refunds may be negative.
     """
 
     event_type: TransactionType
@@ -172,7 +176,7 @@ CustomerEvent = Profile | Consent | Preference | CreditScore | Erasure | Overrid
 class Outcome(Event, frozen=True, kw_only=True):
     """What became of a signal after it left us (``outcomes.v1``)."""
 
-    event_type: ShortText = "outcome"
+    event_type: Literal["outcome"] = "outcome"
     signal_id: Identifier
     outcome: OutcomeType
 

@@ -8,7 +8,7 @@ import re
 AMOUNT_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$"
 """A decimal number of at most 15 whole and 8 fractional digits, no exponent, no grouping."""
 
-_AMOUNT = re.compile(AMOUNT_PATTERN)
+_AMOUNT = re.compile(r"(-?[0-9]{1,15})(?:\.([0-9]{1,8}))?")
 
 _TWO_DECIMALS = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
@@ -37,14 +37,17 @@ def minor_units(amount: str, currency: str) -> int:
         ValueError: no decimal number, or more decimals than the currency has.
     """
     exponent = EXPONENTS[currency]
-    if not _AMOUNT.match(amount):
+    parts = _AMOUNT.fullmatch(amount)
+    if parts is None:
         msg = "not a decimal number"
         raise ValueError(msg)
-    whole, _, fraction = amount.partition(".")
-    if fraction[exponent:].strip("0"):
-        msg = f"{currency} has {exponent} decimals"
-        raise ValueError(msg)
-    return int(whole + fraction[:exponent].ljust(exponent, "0"))
+    whole, fraction = parts.groups("")
+    if len(fraction) > exponent:
+        if fraction[exponent:].strip("0"):
+            msg = f"{currency} has {exponent} decimals"
+            raise ValueError(msg)
+        fraction = fraction[:exponent]
+    return int(whole + fraction.ljust(exponent, "0"))
 
 
 def decimal_text(amount_minor: int, currency: str) -> str:

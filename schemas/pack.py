@@ -10,9 +10,10 @@ from msgspec import Meta, Struct, field
 
 from needstream.schemas.signals import Kind, NeedClass
 
-Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
-FactPattern = Annotated[str, Meta(pattern=r"^[a-z_]+(\.[a-z_*]+)?$", max_length=64)]
-Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$")]
+# A pattern ends in `(?!\n)$` because `$` alone lets a final newline pass, which a YAML block easily has.
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(?!\n)$", max_length=64)]
+FactPattern = Annotated[str, Meta(pattern=r"^[a-z_]+(\.[a-z_*]+)?(?!\n)$", max_length=64)]
+Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+(?!\n)$")]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Treatment = Literal["sales", "service", "retention", "risk", "care"]
 
@@ -179,7 +180,7 @@ class Pack(_Declared, frozen=True, kw_only=True):
     """A whole domain pack."""
 
     name: Name
-    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
+    version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(?!\n)$")]
     title: str
     products: Annotated[tuple[Name, ...], Meta(min_length=1)]
     pages: tuple[PageRule, ...] = ()

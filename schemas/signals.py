@@ -4,9 +4,13 @@
 times are RFC 3339 in UTC. ``decided_at`` is the only processing-time field.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Total = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Kind = Literal["need", "churn", "care", "risk", "experience", "operations"]
 NeedClass = Literal["basic", "potential", "emotional"]
@@ -31,7 +35,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     feature: str
     value: float
     compared: str = ""
-    last_seen: str | None = None
+    last_seen: Time | None = None
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -54,16 +58,16 @@ class Signal(Struct, frozen=True, kw_only=True):
     kind: Kind
     need_class: NeedClass
     scenario: str
-    score: float | None
+    score: Share | None
     horizon: str
-    confidence: float
+    confidence: Share
     priority: int
     tier: str
     action: str
     channel_hint: str
     tone: str
     requires_human: bool
-    expires_at: str
+    expires_at: Time
     evidence: tuple[Evidence, ...]
     counter_evidence: tuple[Evidence, ...]
     alternative_reading: str
@@ -73,8 +77,8 @@ class Signal(Struct, frozen=True, kw_only=True):
     definition_version: str
     model_version: str
     trigger_event_id: str
-    event_time: str
-    decided_at: str
+    event_time: Time
+    decided_at: Time
 
 
 class NeedSignal(Signal, frozen=True, kw_only=True):
@@ -100,22 +104,22 @@ class Decision(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     gate: Gate
     detail: str
-    score: float | None
+    score: Share | None
     signal_id: str | None
     definition_version: str
     model_version: str
     trigger_event_id: str
-    event_time: str
+    event_time: Time
 
 
 class ProfileSummary(Struct, frozen=True, kw_only=True):
     """The newest view of a customer (``profiles.v1``, compacted by customer)."""
 
     customer_id: str
-    event_time: str
-    last_active_at: str | None
+    event_time: Time
+    last_active_at: Time | None
     sessions_30d: float
-    scores: dict[str, float]
+    scores: dict[str, Share]
     open_scenarios: tuple[str, ...]
     consents: dict[str, str]
     definition_version: str
@@ -133,11 +137,11 @@ class LabelledExample(Struct, frozen=True, kw_only=True):
     model: str
     features: tuple[float, ...]
     feature_set: str
-    score: float | None
+    score: Share | None
     model_version: str
     label: bool
-    predicted_at: str
-    due_at: str
+    predicted_at: Time
+    due_at: Time
 
 
 class ModelSnapshot(Struct, frozen=True, kw_only=True):
@@ -148,8 +152,8 @@ class ModelSnapshot(Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    version: int
+    version: Total
     feature_set: str
-    examples: int
+    examples: Total
     body: str
     mac: str

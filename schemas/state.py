@@ -170,7 +170,7 @@ def restore(stored: bytes) -> CustomerState:
     """
     try:
         state = _DECODER.decode(stored)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"stored customer state cannot be read: {error}"
         raise StateVersionError(msg) from error
     if state.version != STATE_VERSION:

@@ -20,14 +20,14 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 
 
 def event_time(moment: datetime) -> EventTime:
     """Milliseconds of an aware ``moment``, rounded down."""
-    return EventTime((moment - _EPOCH) // _MILLISECOND)
+    span = moment - _EPOCH
+    return EventTime(span.days * DAY_MS + span.seconds * SECOND_MS + span.microseconds // 1000)
 
 
 def rfc3339(at_ms: int) -> str:

@@ -59,22 +59,22 @@ PLANTS: Sequence[Plant] = (
         fits=plants_income.can_be_paid_late, sow=plants_income.salary_late,
     ),
     Plant(
-        role="balance_drop", is_near_miss=False, shortest_days=45,
+        role="balance_drop", is_near_miss=False, shortest_days=52,
         fits=plants_account.can_empty, sow=plants_account.balance_drop,
     ),
     Plant(
-        role="balance_jump", is_near_miss=True, shortest_days=45,
+        role="balance_jump", is_near_miss=True, shortest_days=52,
         fits=plants_account.can_get_bonus, sow=plants_account.bonus_salary,
     ),
     Plant(
-        role="balance_drop", is_near_miss=True, shortest_days=45,
+        role="balance_drop", is_near_miss=True, shortest_days=52,
         fits=plants_account.can_buy_big, sow=plants_account.big_purchase,
     ),
     Plant(
         role="inactivity", is_near_miss=True, shortest_days=45,
         fits=plants_leaving.can_take_holiday, sow=plants_leaving.holiday,
     ),
-    Plant(role="balance_jump", is_near_miss=False, shortest_days=45, fits=_anyone, sow=plants_account.balance_jump),
+    Plant(role="balance_jump", is_near_miss=False, shortest_days=52, fits=_anyone, sow=plants_account.balance_jump),
     Plant(
         role="credit_score_drop", is_near_miss=False, shortest_days=62, fits=_anyone,
         sow=plants_income.credit_score_drop,

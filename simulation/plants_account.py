@@ -4,7 +4,7 @@ from needstream.simulation import catalogue, chance, parameters, personas, popul
 from needstream.simulation.life import Life
 
 _DAY = timeline.DAY_MS
-_BASELINE_DAYS = 32
+_BASELINE_DAYS = 42
 """Days before anything is planted, so that the account has a usual level."""
 _SMALL_INCOME_MINOR = 400_000
 

@@ -1,5 +1,6 @@
 """Planted strain: missing salaries, instalments on a low income, falling credit scores, and what only looks like it."""
 
+import itertools
 import random
 
 from needstream.simulation import chance, parameters, personas, population, timeline, truth
@@ -54,22 +55,37 @@ def salary_missing(life: Life) -> None:
 
 
 def can_be_paid_late(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:
-    """Return whether some salary, after enough steady ones, can come three days late."""
-    return bool(_missable(customer, chosen, room_days=0)) and customer.target_minor >= 2 * customer.income_minor
+    """Return whether some salary, after enough steady ones, can come some days late without seeming lost."""
+    return bool(_delays(customer, chosen)) and customer.target_minor >= 2 * customer.income_minor
 
 
 def salary_late(life: Life) -> None:
     """Plant a salary that comes two to four days late."""
-    rng, customer = life.rng, life.customer
-    number = rng.choice(_missable(customer, life.chosen, room_days=0))
+    customer = life.customer
+    number, late_days = life.rng.choice(_delays(customer, life.chosen))
     due_day = customer.income_days[number]
-    customer.income_days[number] = due_day + rng.choice((2, 3, 3, 4))
+    customer.income_days[number] = due_day + late_days
     due_ms = life.chosen.at(due_day, 7 * timeline.HOUR_MS)
     life.plant(
         truth.Claim("salary_missing", "churn", expected=False, note="salary some days late"),
         starts_at_ms=due_ms,
         window_ms=(due_ms, due_ms + (_PATIENCE_DAYS + 4) * _DAY),
     )
+
+
+def _delays(customer: population.Customer, chosen: parameters.SimulationParameters) -> list[tuple[int, int]]:
+    """Return position and days late of salaries that still come well before they would be missed.
+
+    Months differ in length: a late salary after a long month can already look lost against short ones.
+    """
+    days = customer.income_days
+    found = []
+    for number in _missable(customer, chosen, room_days=0):
+        usual = min(later - day for day, later in itertools.pairwise(days[:number]))
+        for late_days in (2, 3, 4):
+            if days[number] + late_days - days[number - 1] <= usual + _PATIENCE_DAYS - 2:
+                found.append((number, late_days))
+    return found
 
 
 def can_be_stretched(customer: population.Customer, chosen: parameters.SimulationParameters) -> bool:

@@ -6,7 +6,7 @@ from needstream.simulation.life import FOREVER_DAY, Action, Life, Stretch
 SHORTEST_DAYS = 50
 _DAY = timeline.DAY_MS
 _SILENT_DAYS = 21
-_BASELINE_DAYS = 36
+_BASELINE_DAYS = 42
 _DRAINABLE_UNITS = 3_500
 _LONGEST_HOLIDAY = 16
 _TAPERING_SHARE = 0.85

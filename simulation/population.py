@@ -14,7 +14,6 @@ _PAYDAYS = (1, 5, 9, 10, 12, 14, 15, 15, 17, 19, 25, 28)
 _SATURDAY = 5
 _INSTALMENT_INCOME_UNITS = 3_000
 _LOAN_INCOME_UNITS = 2_500
-_FUND_INCOME_UNITS = 5_000
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -146,13 +145,7 @@ def set_orders(customer: Customer, chosen: parameters.SimulationParameters, *, r
         monthly("instalment", rng.uniform(0.02, 0.05), counterparty="Volt Store", shift=5)
     if units > _LOAN_INCOME_UNITS and chance.happens(rng, 0.12):
         monthly("loan_repayment", rng.uniform(0.05, 0.1), counterparty="Loan account", shift=3, product="loan")
-    if chance.happens(rng, 0.03):
-        monthly(
-            "insurance_premium", rng.uniform(0.01, 0.03), counterparty="Shield Mutual", shift=12, product="insurance"
-        )
-    if units > _FUND_INCOME_UNITS and chance.happens(rng, 0.1):
-        monthly("investment_buy", rng.uniform(0.03, 0.08), counterparty="Fund platform", shift=7, product="fund")
-    if chance.happens(rng, 0.04):
+    if chance.happens(rng, 0.02):
         day, days = rng.randrange(30), []
         while day < chosen.days:
             days.append(day)

@@ -43,7 +43,7 @@ class Worker:
         self.scorer = Scorer(self.definitions.readiness())
         self.metrics = Metrics(version("needstream"), self.definitions.version)
         names = [model.declared.name for model in self.definitions.models]
-        self.learner = Learner(names, self.definitions.pack.features, self.scorer)
+        self.learner = Learner(names, self.definitions.pack.features, scorer=self.scorer)
         self.app = faust.App(
             settings.app_id,
             broker=transport.url(settings.broker),
@@ -77,6 +77,7 @@ class Worker:
             features=self.definitions.pack.features,
             serve=self.scorer.publish,
         )
+        self._learner_agent: LearnerAgent | None = None
         self._install()
 
     def partition_for_model(self, name: str) -> int:
@@ -95,13 +96,15 @@ class Worker:
         if learns:
             learner = LearnerAgent(
                 self.app,
-                lambda: self.learner,
+                self.learner,
                 send=self.send,
                 model_key=self.settings.model_key,
                 metrics=self.metrics,
             )
             examples = transport.topic(self.app, [topics.LABELLED_EXAMPLES])
             self.app.agent(examples, name="learner")(learner.read)
+            self.app.task(learner.beat)
+            self._learner_agent = learner
         self.app.task(self._start_models)
         self.app.task(self.lanes.beat)
         install_pages(self.app, self.metrics, self.lanes)
@@ -127,6 +130,8 @@ class Worker:
     async def _settle(self, partitions: frozenset[TP]) -> None:
         inputs = {tp for tp in partitions if tp.topic in topics.INPUTS}
         await self.lanes.settle(inputs)
+        if self._learner_agent is not None:
+            await self._learner_agent.publish()
 
     def _open_lane(self, number: int) -> Lane:
         store = tables.PartitionStore(self.table, number)

@@ -8,7 +8,7 @@ import gzip
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,7 @@ from msgspec import Struct
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.models.snapshots import sign, verify
-from needstream.schemas import codecs, signals
+from needstream.schemas import codecs, events, signals
 from needstream.schemas.dead_letters import DeadLetter, Rejected
 from needstream.streams import outputs, topics
 from needstream.streams.pipeline import emissions, inputs
@@ -92,14 +92,12 @@ class Replay:
         self.learner: Learner | None = None
         if options.models is None:
             names = [model.declared.name for model in definitions.models]
-            self.learner = Learner(names, features, self.scorer)
+            self.learner = Learner(names, features, scorer=self.scorer)
         else:
             for line in _lines(options.models):
                 self.scorer.publish(verify(line, options.model_key, features=features))
         self._store = MemoryStore()
-        self._partition = Partition(
-            topics.INPUTS, definitions, scorer=self.scorer, store=self._store
-        )
+        self._partition = Partition(topics.INPUTS, definitions, scorer=self.scorer, store=self._store)
         self.counts: Counter[str] = Counter()
 
     def run(
@@ -128,7 +126,7 @@ class Replay:
                 topic: stack.enter_context((target / f"{topic}.jsonl").open("wb"))
                 for topic in (*OUTPUTS, topics.DEAD_LETTERS)
             }
-            for emission in self._emissions(paths, files[topics.DEAD_LETTERS], on_progress):
+            for emission in self._emissions(paths, files[topics.DEAD_LETTERS], on_progress=on_progress):
                 self._write(emission, files)
         self._write_models(target)
         report = self._report()
@@ -137,15 +135,16 @@ class Replay:
         return report
 
     def _emissions(
-        self, paths: dict[str, Path], letters: IO[bytes], on_progress: Callable[[int], None]
+        self, paths: Mapping[str, Path], letters: IO[bytes], *, on_progress: Callable[[int], None]
     ) -> Iterator[emissions.Emission]:
         partition = self._partition
-        readers = {topic: self._arrivals(topic, path, letters) for topic, path in paths.items()}
-        newest_ms = {topic: -1 for topic in readers}
+        readers = {topic: self._arrivals(topic, path, letters=letters) for topic, path in paths.items()}
+        newest_ms = dict.fromkeys(readers, -1)
         at_end = {topic for topic in topics.INPUTS if topic not in readers}
-        applied = 0
+        pushed = 0
         while readers:
-            topic = min(readers, key=lambda each: (newest_ms[each], topics.INPUTS.index(each)))
+            # The input that is furthest behind is read next, so that little has to be held back.
+            topic = min(readers, key=newest_ms.__getitem__)
             arrival = next(readers[topic], None)
             if arrival is None:
                 del readers[topic]
@@ -153,25 +152,25 @@ class Replay:
             else:
                 newest_ms[topic] = max(newest_ms[topic], arrival.at_ms)
                 partition.push(arrival)
-                applied += 1
+                pushed += 1
             yield from partition.advance(at_end)
-            if applied % FLUSH_EVERY == 0:
+            if pushed % FLUSH_EVERY == 0:
                 self._store.write(partition.flush())
-                on_progress(applied)
+                on_progress(pushed)
         self._store.write(partition.flush())
-        on_progress(applied)
+        on_progress(pushed)
 
-    def _arrivals(self, topic: str, path: Path, letters: IO[bytes]) -> Iterator[inputs.Arrival]:
-        decoded = self._decoded(topic, path, letters)
+    def _arrivals(self, topic: str, path: Path, *, letters: IO[bytes]) -> Iterator[inputs.Arrival]:
+        """The events of a file as a broker would have numbered them; what cannot be decoded becomes a dead letter."""
+        decoded = self._decoded(topic, path, letters=letters)
         if self._options.shuffle_ms:
-            decoded = _shuffled(decoded, self._options.shuffle_ms, self._options.seed)
+            decoded = _shuffled(decoded, self._options.shuffle_ms, seed=self._options.seed)
         for offset, (event, at_ms) in enumerate(decoded):
-            key = codecs.event_key(event)
-            yield inputs.Arrival(event, key, at_ms, topic, 0, offset)
+            yield inputs.Arrival(event, codecs.event_key(event), at_ms, topic, 0, offset)
 
-    def _decoded(self, topic: str, path: Path, letters: IO[bytes]) -> Iterator[tuple[Any, int]]:
+    def _decoded(self, topic: str, path: Path, *, letters: IO[bytes]) -> Iterator[tuple[events.AnyEvent, int]]:
         family = topic.partition(".")[0]
-        for offset, line in enumerate(_lines(path)):
+        for place, line in enumerate(_lines(path)):
             self.counts["records"] += 1
             decoded = codecs.decode(line, family=family, latest_ms=self._options.latest_ms)
             if not isinstance(decoded, Rejected):
@@ -181,7 +180,7 @@ class Replay:
             letter = DeadLetter(
                 topic=topic,
                 partition=0,
-                offset=offset,
+                offset=place,
                 reason=decoded.reason,
                 field=decoded.field,
                 detail=decoded.detail,
@@ -191,7 +190,7 @@ class Replay:
             )
             letters.write(outputs.dead_letter_line(letter) + b"\n")
 
-    def _write(self, emission: emissions.Emission, files: dict[str, IO[bytes]]) -> None:
+    def _write(self, emission: emissions.Emission, files: Mapping[str, IO[bytes]]) -> None:
         self.counts[f"emission.{type(emission).__name__}"] += 1
         written = outputs.record(emission)
         if written is not None:
@@ -215,13 +214,9 @@ class Replay:
             "pack": self._definitions.version,
             "customers": len(self._store),
             "counts": dict(sorted(self.counts.items())),
-            "models": [_plain(each) for each in quality],
+            "models": [msgspec.structs.asdict(each) for each in quality],
             "learning": self.learner is not None,
         }
-
-
-def _plain(value: Struct) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__struct_fields__}
 
 
 def _find(source: Path, topic: str) -> Path | None:
@@ -234,18 +229,18 @@ def _find(source: Path, topic: str) -> Path | None:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines without their ends; an empty line is a record, an empty rest of the file is not."""
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
-        for line in file:
+    with path.open("rb") as stored:
+        lines: Iterable[bytes] = gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored
+        for line in lines:
             yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _shuffled(
-    decoded: Iterator[tuple[Any, int]], within_ms: int, seed: int
-) -> Iterator[tuple[Any, int]]:
+    decoded: Iterator[tuple[events.AnyEvent, int]], within_ms: int, *, seed: int
+) -> Iterator[tuple[events.AnyEvent, int]]:
     """Delay each event by a random share of ``within_ms`` of event time."""
-    delays = random.Random(seed)  # noqa: S311
-    waiting: list[tuple[int, int, Any, int]] = []
+    delays = random.Random(seed)
+    waiting: list[tuple[int, int, events.AnyEvent, int]] = []
     for place, (event, at_ms) in enumerate(decoded):
         heapq.heappush(waiting, (at_ms + delays.randrange(within_ms), place, event, at_ms))
         while waiting and waiting[0][0] <= at_ms:

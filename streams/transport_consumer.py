@@ -260,7 +260,11 @@ class BatchConsumer(driver.Consumer):
             self.stop_flow()
             self.app.flow_control.suspend()
             self.app.flow_control.clear()
-            await self._settle(inputs)
+            self._thread.leaving = True
+            try:
+                await self._settle(inputs)
+            finally:
+                self._thread.leaving = False
         for tp in revoked:
             self._held.discard(tp)
             self._delivered.pop(tp, None)

@@ -26,6 +26,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     #: Positions the latest fetch left behind: while one still holds, what was fetched is what comes next.
     left_at: Mapping[TP, int | None] = {}
 
+    #: Set while partitions are being given up.
+    leaving = False
+
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
@@ -54,6 +57,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             records = dict(await super()._fetch_records(consumer, active_partitions, timeout, RECORDS_PER_FETCH))
         self.left_at = {tp: self.position_now(tp) for tp in active_partitions}
         return records
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        if not self.leaving:
+            return await super()._commit(offsets)
+        # Apache Kafka accepts a commit until everybody has joined again; a broker that has already gone to the next
+        # generation refuses it. Then the events come again, and that is all: aiokafka would also give up its member id
+        # and join as somebody new, while the group waits for the old member until its session ends.
+        coordinator = self._ensure_consumer()._coordinator
+        coordinator.reset_generation = coordinator.request_rejoin
+        try:
+            return await super()._commit(offsets)
+        finally:
+            del coordinator.reset_generation
 
     def partition_state(self, tp: TP) -> Any:
         """Return aiokafka's state of an assigned partition, or None."""

@@ -5,13 +5,14 @@ writer. A snapshot carries the offset it has learned through: after a crash the 
 behind it, and each example is learned once.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import faust
 import msgspec
-from faust.types import TP
+from faust.types import TP, EventT
 
 from needstream.models.learner import Learner
 from needstream.models.snapshots import sign
@@ -20,18 +21,24 @@ from needstream.streams import topics
 from needstream.streams.lane import Send
 from needstream.streams.metrics import Metrics
 
+PUBLISH_EVERY_S = 1.0
+
 _LOG = logging.getLogger("needstream.learner")
 _DECODER = msgspec.json.Decoder(LabelledExample)
 _ENCODER = msgspec.json.Encoder()
 
 
 class LearnerAgent:
-    """Feeds a ``Learner`` from the topic of labelled examples."""
+    """Feeds a ``Learner`` from the topic of labelled examples.
+
+    Batches are learned as they come and published together every ``PUBLISH_EVERY_S``: only then are
+    they acknowledged.
+    """
 
     def __init__(
         self,
         app: faust.App,
-        learner: Callable[[], Learner],
+        learner: Learner,
         *,
         send: Send,
         model_key: bytes,
@@ -42,21 +49,45 @@ class LearnerAgent:
         self._send = send
         self._model_key = model_key
         self._metrics = metrics
+        self._touched: set[str] = set()
+        self._unacknowledged: list[EventT[Any]] = []
+        self._round = asyncio.Lock()
 
     async def read(self, stream: Any) -> None:
         """The agent: learn batch after batch until the stream ends."""
         async for event in stream.noack().events():
             try:
-                await self._publish(self._learn(event.value))
+                self._learn(event.value)
             except Exception as error:
                 _LOG.exception("learning failed")
                 await self._app.crash(error)
                 raise
-            event.ack()
+            self._unacknowledged.append(event)
 
-    def _learn(self, records: Iterable[Any]) -> set[str]:
-        learner = self._learner()
-        touched = set()
+    async def beat(self) -> None:
+        """Publish and acknowledge now and then, for as long as the app runs."""
+        while not self._app.should_stop:
+            await asyncio.sleep(PUBLISH_EVERY_S)
+            try:
+                await self.publish()
+            except Exception as error:
+                _LOG.exception("publishing failed")
+                await self._app.crash(error)
+                raise
+
+    async def publish(self) -> None:
+        """Publish every model that has learned since, then acknowledge what it learned."""
+        async with self._round:
+            touched, self._touched = self._touched, set()
+            learned, self._unacknowledged = self._unacknowledged, []
+            if touched:
+                records = [(name.encode(), self._signed(name), (), None) for name in sorted(touched)]
+                await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records})
+                self._metrics.judge(self._learner.quality())
+            for event in learned:
+                event.ack()
+
+    def _learn(self, records: Iterable[Any]) -> None:
         for record in records:
             try:
                 example = _DECODER.decode(record.value)
@@ -66,17 +97,9 @@ class LearnerAgent:
                     extra={"facts": {"partition": record.partition, "offset": record.offset}},
                 )
                 continue
-            learner.learn(example, offset=record.offset)
-            touched.add(example.model)
-        return touched
+            if self._learner.knows(example):
+                self._learner.learn(example, offset=record.offset)
+                self._touched.add(example.model)
 
-    async def _publish(self, names: set[str]) -> None:
-        learner = self._learner()
-        known = {model.name for model in learner.export()}
-        records = [
-            (name.encode(), _ENCODER.encode(sign(learner.publish(name), self._model_key)), (), None)
-            for name in sorted(names & known)
-        ]
-        if records:
-            await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records})
-            self._metrics.judge(learner.quality())
+    def _signed(self, name: str) -> bytes:
+        return _ENCODER.encode(sign(self._learner.publish(name), self._model_key))

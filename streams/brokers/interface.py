@@ -4,6 +4,7 @@ Invariant: a broker counts as started only once a real metadata request named at
 """
 
 import logging
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -59,7 +60,10 @@ class Broker(ABC):
 
 def answers(bootstrap: str, timeout_s: float = 5.0) -> bool:
     """Tell whether a metadata request to `bootstrap` names at least one node."""
-    # A client that finds nobody logs every refused connection; not being there yet is what is asked here.
+    # Somebody must listen at all before a client tries: one that is refused leaves its socket to the garbage collector.
+    if not any(_listens(address, timeout_s) for address in bootstrap.split(",")):
+        return False
+    # A client that gets no answer logs each attempt; not being there yet is what is asked here.
     logger = logging.getLogger("kafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -80,6 +84,15 @@ def answers(bootstrap: str, timeout_s: float = 5.0) -> bool:
         return True
     finally:
         logger.setLevel(level)
+
+
+def _listens(address: str, timeout_s: float) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def await_answer(bootstrap: str, timeout_s: float, *, alive: Callable[[], bool]) -> bool:

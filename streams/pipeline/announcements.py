@@ -1,98 +1,134 @@
 """Candidates to outputs: identity, wording and the fields consumers rely on."""
 
 import hashlib
-import re
+from typing import Literal
 
-from needstream.models import features
-from needstream.schemas import pack as packs
+from msgspec import Struct
+
 from needstream.schemas.signals import Alert, Explanation, NeedSignal
-from needstream.schemas.state import CustomerState
 from needstream.schemas.times import rfc3339
 from needstream.streams.pipeline.candidates import Candidate
-from needstream.streams.pipeline.definitions import Definitions
-
-_PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")
-_ROUND_FROM = 10
+from needstream.streams.pipeline.definitions import CompiledModel, CompiledScenario
+from needstream.streams.pipeline.occasions import Occasion
 
 
-def announce(
-    state: CustomerState, candidate: Candidate, definitions: Definitions
-) -> NeedSignal | Alert:
+class Manner(Struct, frozen=True):
+    """How something is to be said: what only scenarios declare, with its neutral value for models."""
+
+    channel_hint: str
+    tone: str
+    requires_human: bool
+    severity: Literal["info", "warning", "critical"]
+    reasons: tuple[str, ...]
+
+
+def announce(candidate: Candidate, occasion: Occasion) -> NeedSignal | Alert:
     """The output of a candidate that passed every gate.
 
     ``decided_at`` repeats the event time; a worker replaces it with its clock when it sends.
     """
-    source = candidate.source
-    is_scenario = isinstance(source, packs.Scenario)
-    shared = {
-        "signal_id": identity("signal", state.customer_id, candidate, definitions),
-        "customer_id": state.customer_id,
-        "kind": source.kind,
-        "need_class": source.need_class,
-        "scenario": candidate.scenario,
-        "score": candidate.score,
-        "horizon": candidate.horizon,
-        "confidence": candidate.confidence,
-        "priority": definitions.pack.priority[source.treatment],
-        "tier": state.traits.tier,
-        "action": source.action,
-        "channel_hint": _channel(state, source),
-        "tone": source.tone if is_scenario else "neutral",
-        "requires_human": source.requires_human if is_scenario else False,
-        "expires_at": rfc3339(candidate.at_ms + candidate.expires_ms),
-        "evidence": candidate.evidence,
-        "counter_evidence": candidate.counter_evidence,
-        "alternative_reading": candidate.alternative_reading,
-        "reasons": source.reasons if is_scenario else (f"score_{candidate.need}",),
-        "explanation": Explanation(
-            en=_worded(source.text.en, state, candidate, definitions=definitions),
-            zh=_worded(source.text.zh, state, candidate, definitions=definitions),
-        ),
-        "group": "treatment",
-        "definition_version": definitions.version,
-        "model_version": candidate.model_version,
-        "trigger_event_id": candidate.trigger_event_id,
-        "event_time": rfc3339(candidate.at_ms),
-        "decided_at": rfc3339(candidate.at_ms),
-    }
-    if source.kind == "need":
-        return NeedSignal(**shared, need=candidate.need)
-    severity = source.severity if is_scenario else "warning"
-    return Alert(**shared, alert=candidate.need, severity=severity)
+    return (
+        _need_signal(candidate, occasion) if candidate.source.declared.kind == "need" else _alert(candidate, occasion)
+    )
 
 
-def identity(
-    purpose: str, customer_id: str, candidate: Candidate, definitions: Definitions
-) -> str:
+def identity(purpose: str, candidate: Candidate, *, occasion: Occasion) -> str:
     """The id of a decision: the same decision has the same id, however often it is delivered."""
     parts = (
         purpose,
-        candidate.key,
-        customer_id,
+        candidate.source.key,
+        occasion.state.customer_id,
         candidate.trigger_event_id,
         str(candidate.at_ms),
-        definitions.version,
+        occasion.definitions.version,
     )
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _channel(state: CustomerState, source: packs.Scenario | packs.Model) -> str:
-    if isinstance(source, packs.Scenario) and source.channel_hint != "preferred":
-        return source.channel_hint
-    return state.traits.channel or "any"
+def _need_signal(candidate: Candidate, occasion: Occasion) -> NeedSignal:
+    declared = candidate.source.declared
+    manner = _manner(candidate.source)
+    return NeedSignal(
+        signal_id=identity("signal", candidate, occasion=occasion),
+        customer_id=occasion.state.customer_id,
+        kind=declared.kind,
+        need=candidate.need,
+        need_class=declared.need_class,
+        scenario=candidate.scenario,
+        score=candidate.score,
+        horizon=candidate.horizon,
+        confidence=candidate.confidence,
+        priority=occasion.definitions.pack.priority[declared.treatment],
+        tier=occasion.state.traits.tier,
+        action=declared.action,
+        channel_hint=_channel(manner, occasion),
+        tone=manner.tone,
+        requires_human=manner.requires_human,
+        expires_at=rfc3339(candidate.at_ms + candidate.source.expires_ms),
+        evidence=candidate.evidence,
+        counter_evidence=candidate.counter_evidence,
+        alternative_reading=candidate.alternative_reading,
+        reasons=manner.reasons,
+        explanation=_explanation(candidate, occasion),
+        group="treatment",
+        definition_version=occasion.definitions.version,
+        model_version=candidate.model_version,
+        trigger_event_id=candidate.trigger_event_id,
+        event_time=rfc3339(candidate.at_ms),
+        decided_at=rfc3339(candidate.at_ms),
+    )
 
 
-def _worded(
-    text: str, state: CustomerState, candidate: Candidate, *, definitions: Definitions
-) -> str:
-    def shown(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name == "score":
-            return f"{(candidate.score or 0.0):.0%}"
-        if name == "product":
-            return candidate.product or candidate.need
-        reading = features.compile_feature(name, definitions.half_lives_ms)
-        value = reading(state, candidate.at_ms)
-        return f"{value:,.0f}" if abs(value) >= _ROUND_FROM else f"{value:.1f}".removesuffix(".0")
+def _alert(candidate: Candidate, occasion: Occasion) -> Alert:
+    declared = candidate.source.declared
+    manner = _manner(candidate.source)
+    return Alert(
+        signal_id=identity("signal", candidate, occasion=occasion),
+        customer_id=occasion.state.customer_id,
+        kind=declared.kind,
+        alert=candidate.need,
+        severity=manner.severity,
+        need_class=declared.need_class,
+        scenario=candidate.scenario,
+        score=candidate.score,
+        horizon=candidate.horizon,
+        confidence=candidate.confidence,
+        priority=occasion.definitions.pack.priority[declared.treatment],
+        tier=occasion.state.traits.tier,
+        action=declared.action,
+        channel_hint=_channel(manner, occasion),
+        tone=manner.tone,
+        requires_human=manner.requires_human,
+        expires_at=rfc3339(candidate.at_ms + candidate.source.expires_ms),
+        evidence=candidate.evidence,
+        counter_evidence=candidate.counter_evidence,
+        alternative_reading=candidate.alternative_reading,
+        reasons=manner.reasons,
+        explanation=_explanation(candidate, occasion),
+        group="treatment",
+        definition_version=occasion.definitions.version,
+        model_version=candidate.model_version,
+        trigger_event_id=candidate.trigger_event_id,
+        event_time=rfc3339(candidate.at_ms),
+        decided_at=rfc3339(candidate.at_ms),
+    )
 
-    return _PLACEHOLDER.sub(shown, text)
+
+def _manner(source: CompiledScenario | CompiledModel) -> Manner:
+    if isinstance(source, CompiledScenario):
+        said = source.declared
+        return Manner(said.channel_hint, said.tone, said.requires_human, said.severity, said.reasons)
+    return Manner(
+        "preferred", "neutral", requires_human=False, severity="warning", reasons=(f"score_{source.declared.name}",)
+    )
+
+
+def _channel(manner: Manner, occasion: Occasion) -> str:
+    if manner.channel_hint != "preferred":
+        return manner.channel_hint
+    return occasion.state.traits.channel or "any"
+
+
+def _explanation(candidate: Candidate, occasion: Occasion) -> Explanation:
+    given = {"product": candidate.product or candidate.need, "score": f"{candidate.score or 0.0:.0%}"}
+    return candidate.source.wording.explain(occasion.state, candidate.at_ms, given=given)

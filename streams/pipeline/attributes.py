@@ -3,11 +3,15 @@
 from needstream.schemas import events
 from needstream.schemas.state import CustomerState
 
-_TRAITS = {"age_band", "tier", "risk_level", "language", "home_currency"}
+_TRAITS = ("age_band", "tier", "risk_level", "language", "home_currency")
 
 
-def apply(state: CustomerState, event: events.AnyEvent, at_ms: int) -> None:
-    """Take a customers event into the state; of two consents the newer one holds."""
+def apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int) -> None:
+    """Take a customers event into the state.
+
+    Of two consents the one with the later event time holds. Profiles and preferences come from one
+    ordered topic, so of those the one that arrives last holds, even when it is late against the other topics.
+    """
     if isinstance(event, events.Consent):
         known = state.consents.get(event.purpose)
         if known is None or at_ms >= known[1]:

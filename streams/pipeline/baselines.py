@@ -21,25 +21,19 @@ _LEARNING = 0.3
 
 
 def observe_transaction(
-    state: CustomerState, transaction: events.Transaction, at_ms: int, *, definitions: Definitions
+    state: CustomerState, transaction: events.Transaction, *, at_ms: int, definitions: Definitions
 ) -> None:
-    """Take amount and balance of an in-order transaction into the habits."""
-    add_amount(state, transaction, at_ms, definitions=definitions)
-    if transaction.event_type == "balance":
-        stated: str | None = transaction.amount
-    else:
-        stated = transaction.balance_after
+    """Take the amount and the balance of a transaction into the habits."""
+    add_amount(state, transaction, at_ms=at_ms, definitions=definitions)
+    stated = transaction.amount if transaction.event_type == "balance" else transaction.balance_after
     if stated is not None:
         balance_minor = money.minor_units(stated, transaction.currency)
-        observe_balance(
-            state, balance_minor, at_ms, currency=transaction.currency, definitions=definitions
-        )
+        half_life_ms = definitions.balance_half_life_ms
+        observe_balance(state, balance_minor, at_ms=at_ms, currency=transaction.currency, half_life_ms=half_life_ms)
 
 
-def add_amount(
-    state: CustomerState, transaction: events.Transaction, at_ms: int, *, definitions: Definitions
-) -> None:
-    """Add the amount to its kind's decayed sum; in any order, so late transactions count too."""
+def add_amount(state: CustomerState, transaction: events.Transaction, *, at_ms: int, definitions: Definitions) -> None:
+    """Add the amount to its kind's decayed sum, in any order."""
     currency = transaction.currency
     home = state.traits.home_currency
     if not home:
@@ -54,31 +48,26 @@ def add_amount(
 
 
 def observe_balance(
-    state: CustomerState,
-    balance_minor: int,
-    at_ms: int,
-    *,
-    currency: str,
-    definitions: Definitions,
+    state: CustomerState, balance_minor: int, *, at_ms: int, currency: str, half_life_ms: float
 ) -> None:
-    """Let the old balance count for the time it stood, then take the new one."""
+    """Let the old balance count for the time it stood, then take the new one; an older one changes nothing."""
     balance = state.balance
     if balance is None:
         state.balance = Balance(
-            currency,
-            balance_minor,
-            at_ms,
-            at_ms,
-            1,
-            float(balance_minor),
-            at_ms,
-            balance_minor,
-            balance_minor,
+            currency=currency,
+            newest=balance_minor,
+            newest_ms=at_ms,
+            first_ms=at_ms,
+            observations=1,
+            mean=float(balance_minor),
+            bucket_ms=at_ms,
+            low=balance_minor,
+            high=balance_minor,
         )
         return
     if currency != balance.currency or at_ms < balance.newest_ms:
         return
-    kept = decay.weight(at_ms - balance.newest_ms, definitions.balance_half_life_ms)
+    kept = decay.weight(at_ms - balance.newest_ms, half_life_ms)
     balance.mean = balance.mean * kept + balance.newest * (1.0 - kept)
     if at_ms - balance.bucket_ms >= BUCKET_MS:
         balance.previous_low, balance.previous_high = balance.low, balance.high
@@ -91,7 +80,7 @@ def observe_balance(
 
 
 def observe_salary(state: CustomerState, at_ms: int) -> None:
-    """Learn the customer's pay rhythm."""
+    """Learn the customer's pay rhythm; a salary older than the newest one changes nothing."""
     income = state.income
     if income is None:
         state.income = Income(1, at_ms, 30.0, 0.0)
@@ -109,8 +98,8 @@ def observe_salary(state: CustomerState, at_ms: int) -> None:
     income.last_ms = at_ms
 
 
-def observe_credit_score(state: CustomerState, score: int, at_ms: int) -> None:
-    """Compare with the best score of the last year."""
+def observe_credit_score(state: CustomerState, score: int, *, at_ms: int) -> None:
+    """Compare with the best score of the last year; an older score changes nothing."""
     credit = state.credit
     if credit is None:
         state.credit = Credit(score, at_ms, score, at_ms)

@@ -1,35 +1,32 @@
 """Candidates: what scenarios and models propose, before anyone decides whether it may be said."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
-from needstream.models.scorer import Scorer
-from needstream.schemas import pack as packs
+from needstream.models.linear import LinearModel
 from needstream.schemas.signals import Evidence
 from needstream.schemas.state import Arming, CustomerState
 from needstream.schemas.times import duration_text
 from needstream.streams.pipeline import labels
-from needstream.streams.pipeline.definitions import CompiledModel, CompiledScenario, Definitions
+from needstream.streams.pipeline.definitions import CompiledModel, CompiledScenario
+from needstream.streams.pipeline.occasions import Occasion
 
 SHOWN_CONTRIBUTIONS = 4
+CHURN = "churn"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One proposal with everything that speaks for and against it.
 
-    ``source`` is the declaration in the pack; ``trigger_event_id`` the event that made it, or the
-    one that set the alarm that rang.
+    ``source`` is the declaration that made it; ``trigger_event_id`` the event that made it, or the one that set the
+    alarm that rang.
     """
 
-    key: str
+    source: CompiledScenario | CompiledModel
     scenario: str
-    source: packs.Scenario | packs.Model
     need: str
     product: str | None
     at_ms: int
     trigger_event_id: str
-    cooldown_ms: int
-    expires_ms: int
     score: float | None
     model_version: str
     horizon: str
@@ -39,24 +36,18 @@ class Candidate:
     alternative_reading: str = ""
 
 
-def from_scenario(
-    state: CustomerState,
-    scenario: CompiledScenario,
-    at_ms: int,
-    *,
-    trigger_event_id: str,
-    rang: bool,
-    definitions: Definitions,
-    scorer: Scorer,
-) -> Candidate | None:
+def from_scenario(occasion: Occasion, scenario: CompiledScenario, *, rang: bool = False) -> Candidate | None:
     """The scenario's candidate at the moment its condition turns true, else None.
 
-    While the condition stays true nothing more is proposed; it is armed again when
-    ``rearm_when`` holds, by default when the condition no longer does. The ring of an absence
-    alarm is a new occasion each time.
+    While the condition stays true nothing more is proposed; it is armed again when ``rearm_when`` holds, by default
+    when the condition no longer does. The ring of an absence alarm is a new occasion each time. A distress scenario
+    keeps sales away whenever its condition holds, whether or not it has anything new to say.
     """
-    arming = state.armings.get(scenario.key)
+    state, at_ms = occasion.state, occasion.at_ms
     holds = scenario.when.holds(state, at_ms)
+    if holds and scenario.distressing:
+        state.distress_until_ms = max(state.distress_until_ms, at_ms + occasion.definitions.distress_lasts_ms)
+    arming = state.armings.get(scenario.key)
     if arming is not None and not arming.armed:
         ready = scenario.rearm_when.holds(state, at_ms) if scenario.rearm_when else not holds
         arming.armed = ready or rang
@@ -69,17 +60,14 @@ def from_scenario(
         for compiled, reading in scenario.counter
         if compiled.holds(state, at_ms)
     ]
-    score, version, horizon = _model_view(state, declared, at_ms, definitions=definitions, scorer=scorer)
+    score, version, horizon = _model_view(occasion, scenario)
     return Candidate(
-        key=scenario.key,
+        source=scenario,
         scenario=declared.id,
-        source=declared,
         need=declared.need,
         product=declared.product,
         at_ms=at_ms,
-        trigger_event_id=trigger_event_id,
-        cooldown_ms=scenario.cooldown_ms,
-        expires_ms=scenario.expires_ms,
+        trigger_event_id=occasion.trigger_event_id,
         score=score,
         model_version=version,
         horizon=horizon,
@@ -90,101 +78,68 @@ def from_scenario(
     )
 
 
-def from_models(
-    state: CustomerState,
-    at_ms: int,
-    *,
-    trigger_event_id: str,
-    definitions: Definitions,
-    scorer: Scorer,
-) -> list[Candidate]:
+def from_models(occasion: Occasion) -> list[Candidate]:
     """A candidate of every warm model whose score rises over its entry threshold.
 
-    Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving
-    threshold.
+    Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold.
     """
+    scorer = occasion.scorer
     if not scorer.any_warm():
         return []
-    values = labels.feature_values(state, at_ms, definitions)
+    state = occasion.state
+    values = labels.feature_values(occasion)
     scores = scorer.scores(values)
     proposed = []
-    for model in definitions.models:
-        said = scores[model.declared.name]
-        score = said.probability
-        arming = state.armings.get(model.key)
-        if score is None:
+    for model in occasion.definitions.models:
+        declared = model.declared
+        score = scores[declared.name].probability
+        served = scorer.warm(declared.name)
+        if score is None or served is None:
             continue
+        arming = state.armings.get(model.key)
         if arming is not None and not arming.armed:
-            arming.armed = score <= model.declared.leave_score
-        elif score >= model.declared.enter_score:
+            arming.armed = score <= declared.leave_score
+        elif score >= declared.enter_score:
             _disarm(state, model.key)
+            evidence, against = _contributions(served, values)
             proposed.append(
-                _from_model(
-                    model,
-                    values,
-                    at_ms,
+                Candidate(
+                    source=model,
+                    scenario=model.key,
+                    need=declared.name,
+                    product=None,
+                    at_ms=occasion.at_ms,
+                    trigger_event_id=occasion.trigger_event_id,
                     score=score,
-                    version=said.version,
-                    trigger_event_id=trigger_event_id,
-                    scorer=scorer,
+                    model_version=scores[declared.name].version,
+                    horizon=duration_text(model.horizon_ms),
+                    confidence=round(score, 4),
+                    evidence=evidence,
+                    counter_evidence=against,
                 )
             )
     return proposed
 
 
-def _from_model(
-    model: CompiledModel,
-    values: tuple[float, ...],
-    at_ms: int,
-    *,
-    score: float,
-    version: str,
-    trigger_event_id: str,
-    scorer: Scorer,
-) -> Candidate:
-    served = scorer.warm(model.declared.name)
-    parts = served.contributions(values) if served else []
+def _contributions(served: LinearModel, values: tuple[float, ...]) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
+    """The features that speak most for and most against a score."""
+    parts = served.contributions(values)
     shown = [
-        Evidence(
-            feature=part.feature,
-            value=round(part.value, 4),
-            compared=f"{part.logit:+.3f} log-odds",
-        )
+        (part.logit, Evidence(feature=part.feature, value=round(part.value, 4), compared=f"{part.logit:+.3f} log-odds"))
         for part in parts
-        if part.logit
     ]
-    return Candidate(
-        key=model.key,
-        scenario=model.key,
-        source=model.declared,
-        need=model.declared.name,
-        product=None,
-        at_ms=at_ms,
-        trigger_event_id=trigger_event_id,
-        cooldown_ms=model.cooldown_ms,
-        expires_ms=model.expires_ms,
-        score=score,
-        model_version=version,
-        horizon=duration_text(model.horizon_ms),
-        confidence=round(score, 4),
-        evidence=tuple(fact for fact in shown if "+" in fact.compared)[:SHOWN_CONTRIBUTIONS],
-        counter_evidence=tuple(fact for fact in shown if "-" in fact.compared)[:SHOWN_CONTRIBUTIONS],
-    )
+    speaking_for = tuple(fact for logit, fact in shown if logit > 0)
+    speaking_against = tuple(fact for logit, fact in shown if logit < 0)
+    return speaking_for[:SHOWN_CONTRIBUTIONS], speaking_against[:SHOWN_CONTRIBUTIONS]
 
 
-def _model_view(
-    state: CustomerState,
-    declared: packs.Scenario,
-    at_ms: int,
-    *,
-    definitions: Definitions,
-    scorer: Scorer,
-) -> tuple[float | None, str, str]:
+def _model_view(occasion: Occasion, scenario: CompiledScenario) -> tuple[float | None, str, str]:
     """Score, version and horizon of the model that knows this need, if there is one."""
-    name = "churn" if declared.kind == "churn" else declared.need
-    for model in definitions.models:
+    declared = scenario.declared
+    name = CHURN if declared.kind == "churn" else declared.need
+    for model in occasion.definitions.models:
         if model.declared.name == name:
-            said = scorer.scores(labels.feature_values(state, at_ms, definitions))[name]
+            said = occasion.scorer.scores(labels.feature_values(occasion))[name]
             return said.probability, said.version, duration_text(model.horizon_ms)
     return None, "none", declared.expires_after
 

@@ -1,19 +1,18 @@
 """Events to facts: the small closed vocabulary that counters, scenarios and labels speak.
 
-Facts are ``click.<type>``, ``view.<product>``, ``search.<product>``, ``interest.<product>`` (either
-of the two), ``<topic>.<product>`` for page topics of the pack, ``form.<product>``,
-``apply.<product>``, ``tx.<kind>``, ``tx.salary``, ``feedback.<type>``, ``credit.score``,
-``outcome.<outcome>``; and ``customer.activity`` where the pack says the customer acted.
+Facts are ``click.<type>``, ``view.<product>``, ``search.<product>``, ``interest.<product>`` (either of the two),
+``<topic>.<product>`` for page topics of the pack, ``form.<product>``, ``apply.<product>``, ``tx.<kind>``,
+``tx.salary``, ``feedback.<type>``, ``credit.score``, ``outcome.<outcome>``; and ``customer.activity`` where the pack
+says the customer acted. ``session.closed`` is the one fact that no event makes.
 """
-
-from urllib.parse import urlsplit
 
 from needstream.schemas import events
 from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.pipeline.vocabulary import ACTIVITY, CREDIT_SCORE, SALARY
 
-ACTIVITY = "customer.activity"
 SUBMITTED = frozenset({"submitted", "submit", "complete", "completed"})
 _BROWSING = frozenset({"page_view", "click", "feature_use"})
+_FORM_NAME = "_application"
 
 
 def classify(event: events.AnyEvent, definitions: Definitions) -> list[str]:
@@ -25,13 +24,15 @@ def classify(event: events.AnyEvent, definitions: Definitions) -> list[str]:
     elif isinstance(event, events.Feedback):
         facts = [f"feedback.{event.event_type}"]
     elif isinstance(event, events.CreditScore):
-        facts = ["credit.score"]
+        facts = [CREDIT_SCORE]
     elif isinstance(event, events.Outcome):
         facts = [f"outcome.{event.outcome}"]
     else:
         return []
-    if any(definitions.activity.of(fact) for fact in facts):
-        facts.append(ACTIVITY)
+    for fact in facts:
+        if definitions.activity.of(fact):
+            facts.append(ACTIVITY)
+            break
     return facts
 
 
@@ -65,7 +66,7 @@ def _transaction(event: events.Transaction, definitions: Definitions) -> list[st
             facts.append(f"apply.{product}")
     salary = definitions.salary
     if salary and kind in salary[0] and event.counterparty and salary[1].search(event.counterparty):
-        facts.append("tx.salary")
+        facts.append(SALARY)
     facts.append(f"tx.{kind}")
     return facts
 
@@ -75,32 +76,24 @@ def _known(product: str | None, definitions: Definitions) -> str | None:
 
 
 def _formed(form: str | None, definitions: Definitions) -> str | None:
-    return _known((form or "").partition("_")[0], definitions)
+    """The product of ``loan_application``; of ``loan_topup`` too, the word before the first underscore."""
+    name = form or ""
+    return _known(name.removesuffix(_FORM_NAME), definitions) or _known(name.partition("_")[0], definitions)
 
 
 def _searched(query: str | None, definitions: Definitions) -> str | None:
     words = (query or "").lower()
     for product, keywords in definitions.keywords:
-        if any(keyword in words for keyword in keywords):
-            return product
+        for keyword in keywords:
+            if keyword in words:
+                return product
     return None
 
 
 def _paged(event: events.Click, definitions: Definitions) -> tuple[str | None, str | None]:
     """Product and topic of a page; a stated product wins over the one of its address."""
     stated = _known(event.product, definitions)
-    path = _path(event.url or event.page or "")
-    for rule in definitions.pages:
-        if path.startswith(rule.path):
-            if stated is None or stated == rule.product:
-                return rule.product, rule.topic
-            break
+    product, topic = definitions.page_of(event.url or event.page or "")
+    if product is not None and stated in (None, product):
+        return product, topic
     return stated, None
-
-
-def _path(address: str) -> str:
-    try:
-        path = urlsplit(address).path.lower()
-    except ValueError:
-        return ""
-    return path if path.startswith("/") else f"/{path}"

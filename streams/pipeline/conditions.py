@@ -1,4 +1,7 @@
-"""Conditions of a pack, compiled once into plain functions over a customer's state."""
+"""Conditions of a pack, compiled once into plain functions over a customer's state.
+
+What is compiled has been checked: every feature exists and every fact in its name can occur.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -9,6 +12,8 @@ from needstream.schemas import pack as packs
 from needstream.schemas.signals import Evidence
 from needstream.schemas.state import CustomerState
 from needstream.schemas.times import rfc3339
+from needstream.streams.pipeline.refusals import DefinitionError
+from needstream.streams.pipeline.vocabulary import Vocabulary
 
 Test = Callable[[CustomerState, int], bool]
 
@@ -42,38 +47,71 @@ class Compiled(Struct, frozen=True):
         )
 
 
-class ConditionError(ValueError):
-    """Raised for a condition that says nothing, or too much at once."""
+class Compiler:
+    """Compiles conditions and features of one pack; whatever it refuses it refuses with the place."""
+
+    def __init__(self, vocabulary: Vocabulary, half_lives_ms: Sequence[float]) -> None:
+        self._vocabulary = vocabulary
+        self._half_lives_ms = tuple(half_lives_ms)
+
+    def feature(self, name: str, place: str) -> features.Reading:
+        """The reading of a feature.
+
+        Raises:
+            DefinitionError: no such feature, or of a fact that does not occur.
+        """
+        self._vocabulary.check_feature(name, place)
+        return features.compile_feature(name, self._half_lives_ms)
+
+    def condition(self, declared: packs.Condition | None, place: str) -> Compiled:
+        """The compiled form; no condition always holds.
+
+        Raises:
+            DefinitionError: neither or both of a comparison and a combination, or a wrong feature.
+        """
+        if declared is None:
+            return Compiled(_always, ())
+        combinations = [
+            (word, parts)
+            for word, parts in (("all", declared.all), ("any", declared.any), ("none", declared.none))
+            if parts is not None
+        ]
+        if declared.feature is not None and not combinations:
+            leaf = self._leaf(declared, declared.feature, place=place)
+            return Compiled(leaf.holds, (leaf,))
+        if declared.feature is not None or len(combinations) != 1:
+            raise DefinitionError(place, "write either a feature with its bounds, or one of all, any, none")
+        word, parts = combinations[0]
+        place = f"{place}.{word}"
+        if not parts:
+            raise DefinitionError(place, f"{word} needs at least one condition")
+        compiled = [self.condition(part, f"{place}[{index}]") for index, part in enumerate(parts)]
+        shown = () if word == "none" else tuple(leaf for part in compiled for leaf in part.leaves)
+        return Compiled(_combined(word, tuple(part.holds for part in compiled)), shown)
+
+    def _leaf(self, declared: packs.Condition, feature: str, *, place: str) -> Leaf:
+        reading = self.feature(feature, f"{place}.feature")
+        bounds = (declared.at_least, declared.at_most, declared.above, declared.below)
+        words = ("at least", "at most", "above", "below")
+        stated = [f"{word} {bound:g}" for word, bound in zip(words, bounds, strict=True) if bound is not None]
+        if not stated:
+            raise DefinitionError(place, f"{feature} needs a bound: at_least, at_most, above or below")
+        return Leaf(feature, " and ".join(stated), reading, _within(reading, bounds))
 
 
-def compile_condition(
-    condition: packs.Condition | None, half_lives_ms: Sequence[float]
-) -> Compiled:
-    """The compiled form; no condition always holds.
+def _within(reading: features.Reading, bounds: tuple[float | None, ...]) -> Test:
+    at_least, at_most, above, below = bounds
 
-    Raises:
-        ConditionError: neither or both of a comparison and a combination.
-        features.UnknownFeature: a name that is no feature.
-    """
-    if condition is None:
-        return Compiled(_always, ())
-    combinations = [
-        (word, parts)
-        for word, parts in (("all", condition.all), ("any", condition.any), ("none", condition.none))
-        if parts is not None
-    ]
-    if condition.feature is not None and not combinations:
-        leaf = _leaf(condition, half_lives_ms)
-        return Compiled(leaf.holds, (leaf,))
-    if condition.feature is not None or len(combinations) != 1:
-        raise ConditionError("write either a feature with its bounds, or one of all, any, none")
-    word, parts = combinations[0]
-    if not parts:
-        raise ConditionError(f"{word} needs at least one condition")
-    compiled = [compile_condition(part, half_lives_ms) for part in parts]
-    tests = tuple(part.holds for part in compiled)
-    shown = () if word == "none" else tuple(leaf for part in compiled for leaf in part.leaves)
-    return Compiled(_combined(word, tests), shown)
+    def holds(state: CustomerState, at_ms: int) -> bool:
+        value = reading(state, at_ms)
+        return not (
+            (at_least is not None and value < at_least)
+            or (at_most is not None and value > at_most)
+            or (above is not None and value <= above)
+            or (below is not None and value >= below)
+        )
+
+    return holds
 
 
 def _combined(word: str, tests: tuple[Test, ...]) -> Test:
@@ -87,30 +125,6 @@ def _combined(word: str, tests: tuple[Test, ...]) -> Test:
         return not any(test(state, at_ms) for test in tests)
 
     return {"all": every, "any": some, "none": no}[word]
-
-
-def _leaf(condition: packs.Condition, half_lives_ms: Sequence[float]) -> Leaf:
-    assert condition.feature is not None
-    bounds = (condition.at_least, condition.at_most, condition.above, condition.below)
-    words = ("at least", "at most", "above", "below")
-    stated = [f"{word} {bound:g}" for word, bound in zip(words, bounds, strict=True) if bound is not None]
-    if not stated:
-        raise ConditionError(
-            f"{condition.feature} needs a bound: at_least, at_most, above or below"
-        )
-    reading = features.compile_feature(condition.feature, half_lives_ms)
-    at_least, at_most, above, below = bounds
-
-    def holds(state: CustomerState, at_ms: int) -> bool:
-        value = reading(state, at_ms)
-        return not (
-            (at_least is not None and value < at_least)
-            or (at_most is not None and value > at_most)
-            or (above is not None and value <= above)
-            or (below is not None and value >= below)
-        )
-
-    return Leaf(condition.feature, " and ".join(stated), reading, holds)
 
 
 def _always(_: CustomerState, __: int) -> bool:

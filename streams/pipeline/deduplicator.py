@@ -1,10 +1,15 @@
 """Recognises events seen before: re-deliveries by offset, producer duplicates by event id.
 
-At-least-once in, once counted. The ring of id hashes holds the newest ``RECENT_EVENT_IDS`` events of
-a customer; a duplicate older than that is counted again, which is the stated window.
+At-least-once in, once counted. The ring of id hashes holds the newest ``RECENT_EVENT_IDS`` events of a customer; a
+duplicate older than that is counted again, which is the stated window.
+
+Of each origin (``topic-partition``) a state keeps ``[through, ahead ...]``: everything of this customer up to offset
+``through`` is in the state, and so are the single offsets ``ahead``, which overtook earlier records that still waited
+for their turn. They are in rising order.
 """
 
 import hashlib
+from bisect import bisect_left, insort
 
 from needstream.schemas.state import RECENT_EVENT_IDS, CustomerState
 
@@ -25,24 +30,30 @@ def seen(state: CustomerState, event_id: str) -> bool:
     return False
 
 
-def applied(state: CustomerState, origin: str, offset: int) -> bool:
-    """Whether record ``offset`` of ``origin`` (``topic-partition``) is in the state already."""
-    through = state.applied.get(origin)
-    return through is not None and (offset <= through[0] or offset in through[1:])
+def applied(state: CustomerState, origin: str, *, offset: int) -> bool:
+    """Whether record ``offset`` of ``origin`` is in the state already."""
+    known = state.applied.get(origin)
+    if known is None or offset > known[-1]:
+        return False
+    return offset <= known[0] or known[bisect_left(known, offset)] == offset
 
 
-def mark_applied(state: CustomerState, origin: str, offset: int) -> None:
+def mark_applied(state: CustomerState, origin: str, *, offset: int) -> None:
     """Note that a record is in the state, perhaps ahead of earlier ones still waiting."""
-    through = state.applied.get(origin)
-    if through is None:
+    known = state.applied.get(origin)
+    if known is None:
         state.applied[origin] = [-1, offset]
+    elif offset > known[-1]:
+        known.append(offset)
     else:
-        through.append(offset)
+        insort(known, offset)
 
 
-def settle(state: CustomerState, origin: str, waiting_from: int) -> None:
-    """Fold offsets below ``waiting_from`` together: of this origin nothing earlier still waits."""
-    through = state.applied.get(origin)
-    if through is not None:
-        ahead = [offset for offset in through[1:] if offset >= waiting_from]
-        state.applied[origin] = [max(through[0], waiting_from - 1), *ahead]
+def settle(state: CustomerState, origin: str, *, waiting_from: int | None) -> None:
+    """Fold offsets below ``waiting_from`` together: of this origin nothing earlier still waits, None for nothing."""
+    known = state.applied[origin]
+    if waiting_from is None:
+        state.applied[origin] = [known[-1]]
+        return
+    through = max(known[0], waiting_from - 1)
+    state.applied[origin] = [through, *(offset for offset in known[1:] if offset > through)]

@@ -1,70 +1,78 @@
-"""A domain pack compiled for the pipeline: every lookup a step makes, prepared once at load."""
+"""A domain pack compiled for the pipeline: every lookup a step makes, prepared and checked once at load.
+
+Nothing is half compiled: either the whole pack makes sense, or ``DefinitionError`` says where it does not.
+"""
 
 import re
 import struct
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
-from needstream.models import features, scorer, snapshots
+from needstream.models import scorer, snapshots
 from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_duration
-from needstream.streams.pipeline import conditions
+from needstream.streams.pipeline.conditions import Compiler
+from needstream.streams.pipeline.refusals import DefinitionError
+from needstream.streams.pipeline.vocabulary import Vocabulary
+from needstream.streams.pipeline.wordings import Wording
+
+__all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions", "FactIndex"]
 
 Matched = TypeVar("Matched")
 
-
-class DefinitionError(ValueError):
-    """Raised for a pack that is well formed but contradicts itself; names the place."""
-
-    def __init__(self, place: str, message: str) -> None:
-        super().__init__(f"{place}: {message}")
-        self.place = place
+_SCENARIO_WORDS = frozenset({"product"})
+_MODEL_WORDS = frozenset({"product", "score"})
+_REMEMBERED_PAGES = 4096
 
 
 class CompiledScenario:
-    """A scenario with durations in milliseconds and its conditions compiled."""
+    """A scenario with durations in milliseconds and its conditions and texts compiled.
 
-    def __init__(self, declared: packs.Scenario, half_lives_ms: tuple[float, ...]) -> None:
+    ``distressing`` scenarios keep sales away from the customer for as long as their condition holds.
+    """
+
+    def __init__(self, declared: packs.Scenario, compiler: Compiler, *, place: str, distressing: bool) -> None:
         self.declared = declared
+        self.distressing = distressing
         self.key = declared.id if declared.product is None else f"{declared.id}.{declared.product}"
         self.timer = f"absence.{self.key}"
-        self.when = conditions.compile_condition(declared.when, half_lives_ms)
+        self.when = compiler.condition(declared.when, f"{place}.when")
         self.rearm_when = (
-            conditions.compile_condition(declared.rearm_when, half_lives_ms)
-            if declared.rearm_when
-            else None
+            compiler.condition(declared.rearm_when, f"{place}.rearm_when") if declared.rearm_when else None
         )
         self.counter = tuple(
-            (conditions.compile_condition(counter.when, half_lives_ms), counter.reading)
-            for counter in declared.counter
+            (compiler.condition(counter.when, f"{place}.counter[{index}].when"), counter.reading)
+            for index, counter in enumerate(declared.counter)
         )
-        self.cooldown_ms = parse_duration(declared.cooldown)
-        self.expires_ms = parse_duration(declared.expires_after)
+        self.wording = Wording(declared.text, compiler, given=_SCENARIO_WORDS, place=f"{place}.text")
+        self.cooldown_ms = _span(declared.cooldown, f"{place}.cooldown")
+        self.expires_ms = _span(declared.expires_after, f"{place}.expires_after")
         absence = declared.absence
-        self.wait_ms = parse_duration(absence.after) if absence else 0
+        self.wait_ms = _positive(absence.after, f"{place}.absence.after") if absence else 0
         self.plus_days = (
-            features.compile_feature(absence.plus_days_of, half_lives_ms)
+            compiler.feature(absence.plus_days_of, f"{place}.absence.plus_days_of")
             if absence and absence.plus_days_of
             else None
         )
-        self.only_if = conditions.compile_condition(
-            absence.only_if if absence else None, half_lives_ms
-        )
+        self.only_if = compiler.condition(absence.only_if if absence else None, f"{place}.absence.only_if")
 
 
 class CompiledModel:
-    """A model declaration with its durations in milliseconds."""
+    """A model declaration with its durations in milliseconds and its text compiled."""
 
-    def __init__(self, declared: packs.Model) -> None:
+    def __init__(self, declared: packs.Model, compiler: Compiler, *, place: str) -> None:
         self.declared = declared
         self.key = f"model.{declared.name}"
-        self.horizon_ms = parse_duration(declared.horizon)
-        self.cooldown_ms = parse_duration(declared.cooldown)
-        self.expires_ms = parse_duration(declared.expires_after)
+        self.horizon_ms = _positive(declared.horizon, f"{place}.horizon")
+        self.cooldown_ms = _span(declared.cooldown, f"{place}.cooldown")
+        self.expires_ms = _span(declared.expires_after, f"{place}.expires_after")
+        self.wording = Wording(declared.text, compiler, given=_MODEL_WORDS, place=f"{place}.text")
         self.label_when_seen = not declared.absence_of
 
 
-class FactIndex:
+class FactIndex(Generic[Matched]):
     """Finds what declared an interest in a fact; answers are remembered, facts are few."""
 
     def __init__(self, declared: Iterable[tuple[tuple[str, ...], Matched]]) -> None:
@@ -76,12 +84,9 @@ class FactIndex:
         known = self._known.get(fact)
         if known is None:
             family = f"{fact.partition('.')[0]}.*"
-            known = tuple(
-                subject
-                for patterns, subject in self._declared
-                if fact in patterns or family in patterns
+            known = self._known[fact] = tuple(
+                subject for patterns, subject in self._declared if fact in patterns or family in patterns
             )
-            self._known[fact] = known
         return known
 
 
@@ -89,101 +94,171 @@ class Definitions:
     """Everything a step needs to know about the domain.
 
     Raises:
-        DefinitionError: names the declaration that contradicts another one.
-        conditions.ConditionError, features.UnknownFeature: wrapped into DefinitionError.
+        DefinitionError: names the declaration that is impossible or contradicts another one.
     """
 
     def __init__(self, pack: packs.Pack) -> None:
         self.pack = pack
         self.version = f"{pack.name}-{pack.version}"
-        self.half_lives_ms = tuple(float(parse_duration(text)) for text in pack.time.half_lives)
-        self.session_gap_ms = parse_duration(pack.time.session_gap)
-        self.allowed_lateness_ms = parse_duration(pack.time.allowed_lateness)
-        self.sample_every_ms = parse_duration(pack.time.sample_every)
-        self.sample_while_idle_ms = parse_duration(pack.time.sample_while_idle)
-        self.balance_half_life_ms = float(parse_duration(pack.time.balance_half_life))
-        self.quarantine_ms = parse_duration(pack.bots.quarantine)
-        self.distress_lasts_ms = parse_duration(pack.distress_lasts)
+        self.vocabulary = Vocabulary(pack)
+        self._check_names()
+        self._read_times(pack.time)
+        self.quarantine_ms = _span(pack.bots.quarantine, "bots.quarantine")
+        self.distress_lasts_ms = _span(pack.distress_lasts, "distress_lasts")
         self.products = frozenset(pack.products)
-        self.pages = sorted(pack.pages, key=lambda rule: -len(rule.path))
+        self._pages = sorted(pack.pages, key=lambda rule: -len(rule.path))
+        self.page_of = lru_cache(maxsize=_REMEMBERED_PAGES)(self._page_of)
         self.keywords = tuple(
-            (product, tuple(word.lower() for word in words))
-            for product, words in pack.keywords.items()
+            (product, tuple(word.lower() for word in words)) for product, words in pack.keywords.items()
         )
         self.salary = _salary(pack.salary)
         self.caps = {
-            cap.treatment: (cap.at_most, parse_duration(cap.within)) for cap in pack.caps
+            cap.treatment: (cap.at_most, _positive(cap.within, f"caps[{place}].within"))
+            for place, cap in enumerate(pack.caps)
         }
-        self.models = tuple(CompiledModel(model) for model in pack.models)
-        self.readings = tuple(
-            _at(f"features.{place}", features.compile_feature, name, self.half_lives_ms)
-            for place, name in enumerate(pack.features)
-        )
+        compiler = Compiler(self.vocabulary, self.half_lives_ms)
+        self.readings = tuple(compiler.feature(name, f"features[{place}]") for place, name in enumerate(pack.features))
         self.feature_set = snapshots.feature_set(pack.features)
         self.vector = struct.Struct(f"<{len(pack.features)}f")
+        self.models = tuple(
+            CompiledModel(model, compiler, place=f"models[{place}]") for place, model in enumerate(pack.models)
+        )
         self.suitability = tuple(
-            (rule.need, _at("suitability", conditions.compile_condition, rule.unless, self.half_lives_ms))
-            for rule in pack.suitability
+            (rule.need, compiler.condition(rule.unless, f"suitability[{place}].unless"))
+            for place, rule in enumerate(pack.suitability)
         )
         self.scenarios = tuple(
-            _at(f"scenarios.{declared.id}", CompiledScenario, declared, self.half_lives_ms)
-            for declared in pack.scenarios
+            CompiledScenario(declared, compiler, place=f"scenarios[{place}]", distressing=declared.id in pack.distress)
+            for place, declared in enumerate(pack.scenarios)
         )
         self.by_timer = {scenario.timer: scenario for scenario in self.scenarios}
         self._index()
-        self._cross_check()
+        self._check_scenarios()
+        self._check_models()
+
+    def _read_times(self, declared: packs.TimeRules) -> None:
+        self.half_lives_ms = tuple(
+            float(_positive(text, f"time.half_lives[{place}]")) for place, text in enumerate(declared.half_lives)
+        )
+        self.session_gap_ms = _span(declared.session_gap, "time.session_gap")
+        self.allowed_lateness_ms = _span(declared.allowed_lateness, "time.allowed_lateness")
+        self.sample_every_ms = _positive(declared.sample_every, "time.sample_every")
+        self.sample_while_idle_ms = _span(declared.sample_while_idle, "time.sample_while_idle")
+        self.balance_half_life_ms = float(_positive(declared.balance_half_life, "time.balance_half_life"))
 
     def _index(self) -> None:
-        scenarios = self.scenarios
-        absences = [
-            (scenario.declared.absence, scenario)
-            for scenario in scenarios
-            if scenario.declared.absence is not None
-        ]
-        self.triggers = FactIndex((each.declared.triggered_by, each) for each in scenarios)
+        self.triggers = FactIndex((each.declared.triggered_by, each) for each in self.scenarios)
+        absences = [(each.declared.absence, each) for each in self.scenarios if each.declared.absence is not None]
         self.armed_by = FactIndex((absence.armed_by, each) for absence, each in absences)
         self.cancelled_by = FactIndex((absence.unless, each) for absence, each in absences)
         self.marks = FactIndex(
-            (model.declared.converts_on or model.declared.absence_of, model)
-            for model in self.models
+            (model.declared.converts_on or model.declared.absence_of, model) for model in self.models
         )
         self.activity = FactIndex([(self.pack.activity, True)])
         self.scored = FactIndex([(self.pack.score_on, True)])
 
-    def _cross_check(self) -> None:
-        keys = [scenario.key for scenario in self.scenarios] + [model.key for model in self.models]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise DefinitionError(key, "declared twice")
-        known = {scenario.declared.id for scenario in self.scenarios}
-        for name in self.pack.distress:
+    def _check_names(self) -> None:
+        pack = self.pack
+        for index, rule in enumerate(pack.pages):
+            self.vocabulary.check_product(rule.product, f"pages[{index}].product")
+        for product in pack.keywords:
+            self.vocabulary.check_product(product, f"keywords.{product}")
+        self._check_patterns(pack.activity, "activity")
+        self._check_patterns(pack.score_on, "score_on")
+        _check_unique(pack.features, "features")
+        _check_unique([model.name for model in pack.models], "models")
+        _check_unique([cap.treatment for cap in pack.caps], "caps")
+        _check_unique(
+            [each.id if each.product is None else f"{each.id}.{each.product}" for each in pack.scenarios], "scenarios"
+        )
+        known = {scenario.id for scenario in pack.scenarios}
+        for index, name in enumerate(pack.distress):
             if name not in known:
-                raise DefinitionError(
-                    "distress", f"{name!r} is no scenario; choose from {', '.join(sorted(known))}"
-                )
-        for scenario in self.scenarios:
-            declared = scenario.declared
-            if not declared.triggered_by and declared.absence is None:
-                raise DefinitionError(f"scenarios.{declared.id}", "needs triggered_by, absence or both")
-            if declared.treatment not in self.pack.consent:
-                raise DefinitionError(
-                    f"scenarios.{declared.id}",
-                    f"treatment {declared.treatment!r} has no consent rule",
-                )
-        for model in self.models:
-            if bool(model.declared.converts_on) == bool(model.declared.absence_of):
-                raise DefinitionError(
-                    f"models.{model.declared.name}", "needs either converts_on or absence_of"
-                )
+                valid = ", ".join(sorted(known))
+                place = f"distress[{index}]"
+                raise DefinitionError(place, f"{name!r} is no scenario; choose from {valid}")
+
+    def _check_patterns(self, patterns: tuple[str, ...], place: str) -> None:
+        for index, pattern in enumerate(patterns):
+            self.vocabulary.check_pattern(pattern, f"{place}[{index}]")
+
+    def _check_scenarios(self) -> None:
+        for index, declared in enumerate(self.pack.scenarios):
+            place = f"scenarios[{index}]"
+            absence = declared.absence
+            self._check_patterns(declared.triggered_by, f"{place}.triggered_by")
+            if absence is not None:
+                self._check_patterns(absence.armed_by, f"{place}.absence.armed_by")
+                self._check_patterns(absence.unless, f"{place}.absence.unless")
+            elif not declared.triggered_by:
+                raise DefinitionError(place, "needs triggered_by, absence or both")
+            elif declared.when is None:
+                raise DefinitionError(place, "needs when: without it, it would fire once and never again")
+            if declared.product is not None:
+                self.vocabulary.check_product(declared.product, f"{place}.product")
+            self._check_treatment(declared.treatment, place)
+
+    def _check_models(self) -> None:
+        for index, declared in enumerate(self.pack.models):
+            place = f"models[{index}]"
+            if bool(declared.converts_on) == bool(declared.absence_of):
+                raise DefinitionError(place, "needs either converts_on or absence_of")
+            self._check_patterns(declared.converts_on, f"{place}.converts_on")
+            self._check_patterns(declared.absence_of, f"{place}.absence_of")
+            if declared.leave_score > declared.enter_score:
+                problem = f"{declared.leave_score:g} must not be above enter_score ({declared.enter_score:g})"
+                place = f"{place}.leave_score"
+                raise DefinitionError(place, problem)
+            self._check_treatment(declared.treatment, place)
+
+    def _check_treatment(self, treatment: packs.Treatment, place: str) -> None:
+        for section, declared in (("consent", self.pack.consent), ("priority", self.pack.priority)):
+            if treatment not in declared:
+                valid = ", ".join(sorted(declared))
+                place = f"{place}.treatment"
+                raise DefinitionError(place, f"{treatment!r} has no {section} rule; there are rules for {valid}")
+
+    def _page_of(self, address: str) -> tuple[str | None, str | None]:
+        """Product and topic of the longest rule that the path of an address, or a page name, begins with."""
+        try:
+            path = urlsplit(address).path.lower()
+        except ValueError:
+            return None, None
+        path = path if path.startswith("/") else f"/{path}"
+        for rule in self._pages:
+            if path.startswith(rule.path.lower()):
+                return rule.product, rule.topic
+        return None, None
 
     def readiness(self) -> dict[str, scorer.Readiness]:
         """How many labels each model needs before it speaks."""
         return {
-            model.declared.name: scorer.Readiness(
-                model.declared.min_labels, model.declared.min_positives
-            )
+            model.declared.name: scorer.Readiness(model.declared.min_labels, model.declared.min_positives)
             for model in self.models
         }
+
+
+def _check_unique(names: Iterable[str], section: str) -> None:
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in seen:
+            place = f"{section}[{index}]"
+            raise DefinitionError(place, f"{name!r} is declared twice")
+        seen[name] = index
+
+
+def _span(text: str, place: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise DefinitionError(place, str(error)) from error
+
+
+def _positive(text: str, place: str) -> int:
+    span_ms = _span(text, place)
+    if span_ms <= 0:
+        raise DefinitionError(place, f"{text!r} must be longer than nothing")
+    return span_ms
 
 
 def _salary(declared: packs.Salary | None) -> tuple[frozenset[str], re.Pattern[str]] | None:
@@ -192,16 +267,5 @@ def _salary(declared: packs.Salary | None) -> tuple[frozenset[str], re.Pattern[s
     try:
         return frozenset(declared.kinds), re.compile(declared.counterparty)
     except re.error as error:
-        raise DefinitionError("salary.counterparty", f"no regular expression: {error}") from error
-
-
-Compiled = TypeVar("Compiled")
-
-
-def _at(place: str, build: Callable[..., Compiled], *arguments: object) -> Compiled:
-    try:
-        return build(*arguments)
-    except ValueError as error:
-        if isinstance(error, DefinitionError):
-            raise
-        raise DefinitionError(place, str(error)) from error
+        place = "salary.counterparty"
+        raise DefinitionError(place, f"no regular expression: {error}") from error

@@ -1,64 +1,64 @@
 """Delayed labels: predictions are remembered, marked by what follows, and judged at the horizon.
 
-A prediction is made at the customer's own sampling times, never because of the event that could be
-its label, from features of the state before that moment. Positives and negatives are released at
-the same age, horizon plus allowed lateness, so the share of positives a learner sees is the true
-one.
+A prediction is made at the customer's own sampling times, never because of the event that could be its label, from
+features of the state before that moment. Positives and negatives are released at the same age, horizon plus allowed
+lateness, so the share of positives a learner sees is the true one.
 """
 
 import hashlib
-from collections.abc import Iterator
 
-from needstream.models.scorer import Scorer
 from needstream.schemas.signals import LabelledExample
 from needstream.schemas.state import Ask, CustomerState, Prediction
 from needstream.schemas.times import rfc3339
 from needstream.streams.pipeline import timers
 from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.pipeline.occasions import Occasion
 
 
-def feature_values(
-    state: CustomerState, at_ms: int, definitions: Definitions
-) -> tuple[float, ...]:
+def feature_values(occasion: Occasion) -> tuple[float, ...]:
     """The feature vector as it is stored: single precision, in the pack's order."""
-    exact = (reading(state, at_ms) for reading in definitions.readings)
-    values: tuple[float, ...] = definitions.vector.unpack(definitions.vector.pack(*exact))
+    state, at_ms, vector = occasion.state, occasion.at_ms, occasion.definitions.vector
+    exact = [reading(state, at_ms) for reading in occasion.definitions.readings]
+    values: tuple[float, ...] = vector.unpack(vector.pack(*exact))
     return values
 
 
-def remember(
-    state: CustomerState, at_ms: int, *, definitions: Definitions, scorer: Scorer
-) -> None:
+def remember(occasion: Occasion) -> None:
     """Make one prediction with every model, to be judged later."""
-    values = feature_values(state, at_ms, definitions)
-    scores = scorer.scores(values)
-    asks = {}
+    state, definitions = occasion.state, occasion.definitions
+    values = feature_values(occasion)
+    scores = occasion.scorer.scores(values)
+    asks: dict[str, Ask] = {}
     for model in definitions.models:
         said = scores[model.declared.name]
-        due_ms = at_ms + model.horizon_ms
-        asks[model.declared.name] = Ask(due_ms, said.probability, said.version)
+        asks[model.declared.name] = Ask(occasion.at_ms + model.horizon_ms, said.probability, said.version)
     packed = definitions.vector.pack(*values)
-    state.predictions.append(Prediction(at_ms, packed, definitions.feature_set, asks))
+    state.predictions.append(Prediction(occasion.at_ms, packed, definitions.feature_set, asks))
     _arm(state, definitions)
 
 
-def mark(state: CustomerState, fact: str, at_ms: int, definitions: Definitions) -> None:
-    """Note a fact in every prediction made before it whose horizon it falls into (inclusive).
+def mark(state: CustomerState, fact: str, *, at_ms: int, definitions: Definitions) -> None:
+    """Note a fact in every prediction whose horizon it falls into, both ends included.
 
-    Marks commute, so a late fact marks as well as a punctual one.
+    Timers ring before the events of their millisecond, so an event at the very moment of a prediction is not among its
+    features. Marks commute, so a late fact marks as well as a punctual one.
     """
+    if not state.predictions:
+        return
     for model in definitions.marks.of(fact):
         name = model.declared.name
         for prediction in state.predictions:
             ask = prediction.asks.get(name)
-            if ask is not None and prediction.made_ms < at_ms <= ask.due_ms:
+            if ask is not None and prediction.made_ms <= at_ms <= ask.due_ms:
                 ask.converted = True
 
 
-def resolve(
-    state: CustomerState, at_ms: int, definitions: Definitions
-) -> Iterator[LabelledExample]:
-    """Release every ask whose horizon and lateness have passed at ``at_ms``."""
+def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> list[LabelledExample]:
+    """Release every ask whose horizon and lateness have passed at ``at_ms``.
+
+    Predictions of another feature list, or of a model that is declared no more, end without an example.
+    """
+    resolved = []
     released_ms = at_ms - definitions.allowed_lateness_ms
     meaning = {model.declared.name: model.label_when_seen for model in definitions.models}
     for prediction in state.predictions:
@@ -66,29 +66,32 @@ def resolve(
         for name in due:
             ask = prediction.asks.pop(name)
             if name in meaning and prediction.feature_set == definitions.feature_set:
-                yield LabelledExample(
-                    example_id=_example_id(state.customer_id, name, prediction.made_ms),
-                    customer_id=state.customer_id,
-                    model=name,
-                    features=definitions.vector.unpack(prediction.features),
-                    feature_set=prediction.feature_set,
-                    score=ask.score,
-                    model_version=ask.model_version,
-                    label=ask.converted is meaning[name],
-                    predicted_at=rfc3339(prediction.made_ms),
-                    due_at=rfc3339(ask.due_ms),
+                resolved.append(
+                    LabelledExample(
+                        example_id=_example_id(state.customer_id, name, made_ms=prediction.made_ms),
+                        customer_id=state.customer_id,
+                        model=name,
+                        features=definitions.vector.unpack(prediction.features),
+                        feature_set=prediction.feature_set,
+                        score=ask.score,
+                        model_version=ask.model_version,
+                        label=ask.converted is meaning[name],
+                        predicted_at=rfc3339(prediction.made_ms),
+                        due_at=rfc3339(ask.due_ms),
+                    )
                 )
     state.predictions = [prediction for prediction in state.predictions if prediction.asks]
     _arm(state, definitions)
+    return resolved
 
 
 def _arm(state: CustomerState, definitions: Definitions) -> None:
     dues = [ask.due_ms for prediction in state.predictions for ask in prediction.asks.values()]
     if dues:
         due_ms = min(dues) + definitions.allowed_lateness_ms
-        timers.arm(state, timers.LABEL, due_ms, armed_by="")
+        timers.arm(state, timers.LABEL, due_ms=due_ms, armed_by="")
 
 
-def _example_id(customer_id: str, model: str, made_ms: int) -> str:
+def _example_id(customer_id: str, model: str, *, made_ms: int) -> str:
     name = f"{customer_id}\n{model}\n{made_ms}".encode()
     return hashlib.blake2b(name, digest_size=16).hexdigest()

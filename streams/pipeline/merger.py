@@ -1,17 +1,18 @@
 """Merges the inputs of one partition into event-time order.
 
-In the manner of Kafka Streams (KIP-353, KIP-695) the smallest timestamp goes first, and an input
-that is known to lag is waited for while one that has been read to its end is not. Within the
-allowed lateness the order is that of event time, whatever the order of arrival: an event leaves
-once every input that is not at its end has passed it by the allowed lateness. A backlog is thus
-replayed in event-time order for any number of partitions, and a live stream is not held up.
+In the manner of Kafka Streams (KIP-353, KIP-695) the smallest timestamp goes first, and an input that is known to lag
+is waited for while one that has been read to its end is not. Within the allowed lateness the order is that of event
+time, whatever the order of arrival: an event leaves once every input that is not at its end has passed it by the
+allowed lateness. A backlog is thus replayed in event-time order for any number of partitions, and a live stream is not
+held up.
 """
 
 import heapq
-from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 
 from needstream.streams.pipeline.inputs import Arrival
+
+_BEFORE_EVERYTHING_MS = -(2**62)
 
 
 class Merger:
@@ -23,19 +24,22 @@ class Merger:
         most_waiting: beyond this many the oldest leave early, so that memory stays bounded.
     """
 
-    def __init__(
-        self, topics: Sequence[str], allowed_lateness_ms: int, *, most_waiting: int = 50_000
-    ) -> None:
+    def __init__(self, topics: Sequence[str], allowed_lateness_ms: int, *, most_waiting: int = 50_000) -> None:
         self._rank = {topic: rank for rank, topic in enumerate(topics)}
         self._newest_ms: dict[str, int] = {}
         self._allowed_lateness_ms = allowed_lateness_ms
         self._most_waiting = most_waiting
         self._waiting: list[tuple[int, int, str, int, Arrival]] = []
         self._pushed = 0
-        self._waiting_by_topic: Counter[str] = Counter()
+        self._offsets = {topic: Offsets() for topic in topics}
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def earliest_ms(self) -> int | None:
+        """Event time of the earliest record that is held back, None without any."""
+        return self._waiting[0][0] if self._waiting else None
 
     def push(self, arrival: Arrival) -> None:
         """Take an arrival in."""
@@ -43,50 +47,60 @@ class Merger:
         self._pushed += 1
         entry = (at_ms, self._rank[topic], arrival.event.event_id, self._pushed, arrival)
         heapq.heappush(self._waiting, entry)
-        self._waiting_by_topic[topic] += 1
-        if at_ms > self._newest_ms.get(topic, at_ms - 1):
+        self._offsets[topic].add(arrival.offset)
+        newest_ms = self._newest_ms.get(topic)
+        if newest_ms is None or at_ms > newest_ms:
             self._newest_ms[topic] = at_ms
 
     def release(self, at_end: Container[str]) -> Iterator[Arrival]:
-        """What can no longer be overtaken, in order.
+        """What can no longer be overtaken, in order; what the caller does not take stays held back.
 
         Args:
             at_end: the topics that have nothing more to read now.
         """
         frontier_ms = self._frontier_ms(at_end)
         waiting = self._waiting
-        while waiting and (
-            frontier_ms is None
-            or waiting[0][0] < frontier_ms
-            or len(waiting) > self._most_waiting
-        ):
+        while waiting and (frontier_ms is None or waiting[0][0] < frontier_ms or len(waiting) > self._most_waiting):
             arrival = heapq.heappop(waiting)[-1]
-            self._waiting_by_topic[arrival.topic] -= 1
+            self._offsets[arrival.topic].discard(arrival.offset)
             yield arrival
 
     def waiting_from(self, topic: str) -> int | None:
         """The lowest offset of the topic that is still held back, None without any."""
-        if not self._waiting_by_topic[topic]:
-            return None
-        return min(entry[-1].offset for entry in self._waiting if entry[-1].topic == topic)
-
-    def ahead(self) -> frozenset[str]:
-        """The topics that have been read further than the slowest one, by more than the lateness."""
-        slowest_ms = min(self._newest_ms.get(topic, -1) for topic in self._rank)
-        return frozenset(
-            topic
-            for topic, newest_ms in self._newest_ms.items()
-            if newest_ms > slowest_ms + self._allowed_lateness_ms
-        )
+        return self._offsets[topic].lowest()
 
     def _frontier_ms(self, at_end: Container[str]) -> int | None:
         """Event time everything before which may leave; None when everything may."""
-        behind = [
-            self._newest_ms.get(topic) for topic in self._rank if topic not in at_end
-        ]
-        if not behind:
-            return None
-        known = [newest_ms for newest_ms in behind if newest_ms is not None]
-        if len(known) < len(behind):
-            return -(2**62)
-        return min(known) - self._allowed_lateness_ms
+        frontier_ms: int | None = None
+        for topic in self._rank:
+            if topic in at_end:
+                continue
+            newest_ms = self._newest_ms.get(topic)
+            if newest_ms is None:
+                return _BEFORE_EVERYTHING_MS
+            if frontier_ms is None or newest_ms < frontier_ms:
+                frontier_ms = newest_ms
+        return None if frontier_ms is None else frontier_ms - self._allowed_lateness_ms
+
+
+class Offsets:
+    """A bag of offsets that knows its lowest: two heaps, what came in and what went out again."""
+
+    def __init__(self) -> None:
+        self._came: list[int] = []
+        self._went: list[int] = []
+
+    def add(self, offset: int) -> None:
+        """Put an offset in."""
+        heapq.heappush(self._came, offset)
+
+    def discard(self, offset: int) -> None:
+        """Take out an offset that was put in."""
+        heapq.heappush(self._went, offset)
+
+    def lowest(self) -> int | None:
+        """The lowest offset in the bag, None if it is empty."""
+        while self._went and self._went[0] == self._came[0]:
+            heapq.heappop(self._went)
+            heapq.heappop(self._came)
+        return self._came[0] if self._came else None

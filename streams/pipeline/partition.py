@@ -1,23 +1,24 @@
 """One partition: its customers' states, their alarms, its merge order and its watermark.
 
-The pure heart of both shells: the worker feeds it from Kafka, replay from files. States come from
-and go to a ``StateStore`` as bytes; between two calls of ``flush`` the touched ones are kept as
-values, so that each is written once however many events it saw.
+The pure heart of both shells: the worker feeds it from Kafka, replay from files. States come from and go to a
+``StateStore`` as bytes; between two calls of ``flush`` the touched ones are kept as values, so that each is written
+once however many events it saw.
 """
 
-import heapq
-import itertools
 from collections.abc import Container, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import state as states
 from needstream.schemas.state import CustomerState
 from needstream.streams.pipeline import deduplicator, timers
+from needstream.streams.pipeline.alarms import Alarms
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import DuplicateEvent, Emission
 from needstream.streams.pipeline.inputs import Arrival, Tick
 from needstream.streams.pipeline.merger import Merger
+from needstream.streams.pipeline.occasions import Knowledge
 from needstream.streams.pipeline.step import step
 from needstream.streams.pipeline.watermark import Watermark
 
@@ -39,25 +40,17 @@ class Partition:
 
     Args:
         topics: the co-partitioned inputs, in merge rank.
-        store: read only; the shell writes what ``flush`` returns.
+        store: read only; the shell writes what ``flush`` returns before it asks for the next emission.
     """
 
-    def __init__(
-        self,
-        topics: Sequence[str],
-        definitions: Definitions,
-        *,
-        scorer: Scorer,
-        store: StateStore,
-    ) -> None:
+    def __init__(self, topics: Sequence[str], definitions: Definitions, *, scorer: Scorer, store: StateStore) -> None:
         self.definitions = definitions
-        self._scorer = scorer
-        self._store = store
         self.merger = Merger(topics, definitions.allowed_lateness_ms)
         self.watermark = Watermark(definitions.allowed_lateness_ms)
+        self._knowledge = Knowledge(definitions, scorer)
+        self._store = store
         self._touched: dict[str, CustomerState | None] = {}
-        self._alarms: list[tuple[int, str]] = []
-        self._alarm_at: dict[str, int] = {}
+        self._alarms = Alarms()
         for customer_id, stored in store.items():
             state = states.restore(stored)
             self.watermark.observe(state.clock_ms)
@@ -70,61 +63,56 @@ class Partition:
     def advance(self, at_end: Container[str], *, most: int | None = None) -> Iterator[Emission]:
         """Apply what may be applied, in order, with the alarms in between.
 
+        The iterator does the work: take everything it yields before the next call of any method.
+
         Args:
             at_end: the topics that have nothing more to read now.
-            most: how many arrivals to apply at most; the rest stays for the next call.
+            most: apply at most so many events; the rest stays for the next call.
         """
-        for arrival in itertools.islice(self.merger.release(at_end), most):
+        for arrival in islice(self.merger.release(at_end), most):
             yield from self._apply(arrival)
             yield from self._ring(self.watermark.observe(arrival.at_ms))
 
     def tick(self, at_ms: int) -> Iterator[Emission]:
-        """Let event time pass to ``at_ms`` without events, as an idle partition needs."""
-        self.watermark.tick(at_ms)
+        """Let event time pass to ``at_ms`` without events, as an idle partition needs.
+
+        Time does not pass events that are still held back; their alarms ring before them, in ``advance``.
+        """
+        earliest_ms = self.merger.earliest_ms
+        self.watermark.tick(at_ms if earliest_ms is None else min(at_ms, earliest_ms))
         if self.watermark.at_ms is not None:
             yield from self._ring(self.watermark.at_ms)
 
     def flush(self) -> dict[str, bytes | None]:
-        """Snapshots of every customer touched since the last flush; None stands for erased."""
-        snapshots: dict[str, bytes | None] = {}
+        """Snapshots of every customer touched since the last flush; None for one that need not be kept."""
         waiting_from: dict[str, int | None] = {}
+        snapshots: dict[str, bytes | None] = {}
         for customer_id, state in self._touched.items():
             if state is None:
                 snapshots[customer_id] = None
                 continue
             for origin in state.applied:
-                topic = origin.rpartition("-")[0]
-                if topic not in waiting_from:
-                    waiting_from[topic] = self.merger.waiting_from(topic)
-                lowest = waiting_from[topic]
-                newest = max(state.applied[origin]) + 1
-                deduplicator.settle(state, origin, newest if lowest is None else lowest)
+                if origin not in waiting_from:
+                    waiting_from[origin] = self.merger.waiting_from(origin.rpartition("-")[0])
+                deduplicator.settle(state, origin, waiting_from=waiting_from[origin])
             snapshots[customer_id] = states.snapshot(state)
         self._touched = {}
         return snapshots
 
     def _apply(self, arrival: Arrival) -> list[Emission]:
-        customer_id = arrival.key
-        state = self._state(customer_id)
-        if state is None:
-            state = states.new_customer(customer_id, arrival.at_ms)
+        state = self._state(arrival.key) or states.new_customer(arrival.key, arrival.at_ms)
         origin = f"{arrival.topic}-{arrival.partition}"
-        if deduplicator.applied(state, origin, arrival.offset):
+        if deduplicator.applied(state, origin, offset=arrival.offset):
             return [DuplicateEvent(arrival.event.event_id)]
-        changed, emissions = step(
-            state, arrival, definitions=self.definitions, scorer=self._scorer
-        )
+        changed, emissions = step(state, arrival, knowledge=self._knowledge)
         if changed is not None:
-            deduplicator.mark_applied(changed, origin, arrival.offset)
-        self._keep(customer_id, changed)
+            deduplicator.mark_applied(changed, origin, offset=arrival.offset)
+        self._keep(arrival.key, changed)
         return emissions
 
     def _ring(self, until_ms: int) -> Iterator[Emission]:
-        while self._alarms and self._alarms[0][0] <= until_ms:
-            due_ms, customer_id = heapq.heappop(self._alarms)
-            if self._alarm_at.get(customer_id) != due_ms:
-                continue
-            del self._alarm_at[customer_id]
+        while (alarm := self._alarms.pop_due(until_ms)) is not None:
+            due_ms, customer_id = alarm
             state = self._state(customer_id)
             if state is None:
                 continue
@@ -132,9 +120,7 @@ class Partition:
             if next_ms is None or next_ms > due_ms:
                 self._schedule(customer_id, state)
                 continue
-            changed, emissions = step(
-                state, Tick(due_ms), definitions=self.definitions, scorer=self._scorer
-            )
+            changed, emissions = step(state, Tick(due_ms), knowledge=self._knowledge)
             self._keep(customer_id, changed)
             yield from emissions
 
@@ -146,19 +132,10 @@ class Partition:
 
     def _keep(self, customer_id: str, state: CustomerState | None) -> None:
         self._touched[customer_id] = state
-        if state is None:
-            self._alarm_at.pop(customer_id, None)
-        else:
+        if state is not None:
             self._schedule(customer_id, state)
 
     def _schedule(self, customer_id: str, state: CustomerState) -> None:
-        """Keep one entry per customer, the earliest; a later alarm needs no new entry."""
         due_ms = timers.next_due_ms(state)
-        if due_ms is None:
-            return
-        scheduled_ms = self._alarm_at.get(customer_id)
-        if scheduled_ms is None or due_ms < scheduled_ms:
-            self._alarm_at[customer_id] = due_ms
-            heapq.heappush(self._alarms, (due_ms, customer_id))
-
-
+        if due_ms is not None:
+            self._alarms.schedule(customer_id, due_ms)

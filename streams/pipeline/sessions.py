@@ -1,7 +1,8 @@
 """Session windows: activity with gaps up to and including the inactivity gap.
 
-A session opens with the first click, is extended by the next ones, and closes by its timer one
-millisecond after the gap, so that an event exactly at the gap still extends it.
+A session opens with the first click, is extended by the next ones, and closes by its timer one millisecond after the
+gap, so that an event exactly at the gap still extends it. Clicks that come late, older than what was already applied,
+belong to a window that is settled and are left out of it.
 """
 
 from needstream.schemas import events
@@ -12,7 +13,7 @@ from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import SessionClosed
 
 
-def extend(state: CustomerState, click: events.Click, at_ms: int, *, definitions: Definitions) -> None:
+def extend(state: CustomerState, click: events.Click, *, at_ms: int, definitions: Definitions) -> None:
     """Open or extend the session with a click, and move its timer."""
     session = state.session
     if session is None:
@@ -22,7 +23,7 @@ def extend(state: CustomerState, click: events.Click, at_ms: int, *, definitions
     session.pages += click.event_type == "page_view"
     session.dwell_ms += click.dwell_ms or 0
     due_ms = at_ms + definitions.session_gap_ms + 1
-    timers.arm(state, timers.SESSION, due_ms, armed_by=click.event_id)
+    timers.arm(state, timers.SESSION, due_ms=due_ms, armed_by=click.event_id)
     if is_inhuman(session, definitions):
         state.suspect_until_ms = at_ms + definitions.quarantine_ms
 
@@ -30,8 +31,10 @@ def extend(state: CustomerState, click: events.Click, at_ms: int, *, definitions
 def is_inhuman(session: Session, definitions: Definitions) -> bool:
     """Whether the session is longer and faster than a person can be."""
     bots = definitions.pack.bots
+    if session.events <= bots.session_events:
+        return False
     minutes = max(1.0, (session.last_ms - session.started_ms) / MINUTE_MS)
-    return session.events > bots.session_events and session.events / minutes > bots.events_per_minute
+    return session.events / minutes > bots.events_per_minute
 
 
 def close(state: CustomerState) -> SessionClosed | None:

@@ -5,9 +5,10 @@ from needstream.schemas.state import CustomerState, Timer
 SESSION = "session"
 SAMPLE = "sample"
 LABEL = "label"
+FORGOTTEN = "forgotten"
 
 
-def arm(state: CustomerState, name: str, due_ms: int, *, armed_by: str) -> None:
+def arm(state: CustomerState, name: str, *, due_ms: int, armed_by: str) -> None:
     """Set the alarm, replacing one of the same name."""
     state.timers[name] = Timer(due_ms, armed_by)
 
@@ -19,9 +20,11 @@ def cancel(state: CustomerState, name: str) -> None:
 
 def next_due_ms(state: CustomerState) -> int | None:
     """When the earliest alarm rings, None without any."""
-    if not state.timers:
-        return None
-    return min(timer.due_ms for timer in state.timers.values())
+    earliest: int | None = None
+    for timer in state.timers.values():
+        if earliest is None or timer.due_ms < earliest:
+            earliest = timer.due_ms
+    return earliest
 
 
 def pop_due(state: CustomerState, at_ms: int) -> tuple[str, Timer] | None:

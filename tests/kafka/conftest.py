@@ -1,18 +1,18 @@
 """Real brokers, started once a session, and Faust apps built per test.
 
-NEEDSTREAM_TEST_BROKERS names the brokers, separated by commas (`embedded`, `apache`); every test of this folder runs on each.
-A named broker that cannot start fails its tests: it does not skip them.
+NEEDSTREAM_TEST_BROKERS names the brokers, separated by commas (`embedded`, `apache`); the tests of this folder run on
+each of them. A named broker that cannot start fails its tests: it does not skip them.
 """
 
 import asyncio
-import itertools
 import os
 import tempfile
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,89 +42,124 @@ def broker(request: pytest.FixtureRequest) -> Iterator[brokers.Broker]:
 
 
 @pytest.fixture
-def admin(broker: brokers.Broker) -> Iterator[KafkaAdminClient]:
-    client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    yield client
-    client.close()
+def cluster(broker: brokers.Broker) -> "Cluster":
+    return Cluster(broker)
 
 
 @pytest.fixture
-def new_topic(admin: KafkaAdminClient) -> Callable[..., str]:
-    """Create a topic with a name of its own."""
+def cluster_of() -> "type[Cluster]":
+    """Make the cluster of a broker the test starts itself."""
+    return Cluster
 
-    def create(partitions: int = 1, **configuration: str) -> str:
-        name = f"events-{uuid.uuid4().hex[:12]}"
+
+def unique(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+@dataclass
+class Cluster:
+    """A running broker and what a test does to it; `group` is the test's own consumer group."""
+
+    broker: brokers.Broker
+    group: str = field(default_factory=lambda: unique("group"))
+
+    @property
+    def bootstrap(self) -> str:
+        return self.broker.bootstrap
+
+    @contextmanager
+    def admin(self) -> Iterator[KafkaAdminClient]:
+        client = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def create(self, name: str, partitions: int = 1, **configuration: str) -> str:
         settings = {key.replace("_", "."): value for key, value in configuration.items()}
-        admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)], wait_for_metadata=True)
+        with self.admin() as admin:
+            admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)], wait_for_metadata=True)
         return name
 
-    return create
+    def new_topic(self, partitions: int = 1) -> str:
+        return self.create(unique("events"), partitions)
 
-
-class Clients:
-    """What a test does to a broker besides the app: produce, read back, ask for commits."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
-
-    async def produce(self, topic: str, values: Iterable[bytes], *, partition: int = 0, key: bytes | None = None) -> None:
+    async def produce(
+        self, topic: str, values: Iterable[bytes], *, partition: int = 0, key: bytes | None = None
+    ) -> None:
         async with aiokafka.AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             sent = [await producer.send(topic, value, key=key, partition=partition) for value in values]
             await asyncio.gather(*sent)
 
-    async def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
-        async with aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
-        ) as consumer:
-            found: int | None = await consumer.committed(aiokafka.TopicPartition(topic, partition))
-            return found
-
-    async def read(self, topic: str, count: int, partition: int = 0) -> list[Any]:
+    async def read(self, topic: str, count: int, *, partition: int = 0) -> list[Any]:
         """Return the first `count` records of a partition."""
-        async with aiokafka.AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest") as consumer:
+        async with aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest"
+        ) as consumer:
             consumer.assign([aiokafka.TopicPartition(topic, partition)])
             return [await asyncio.wait_for(consumer.getone(), 10.0) for _ in range(count)]
 
+    async def commit(self, topic: str, offset: int, *, partition: int = 0) -> None:
+        async with self._member() as consumer:
+            tp = aiokafka.TopicPartition(topic, partition)
+            consumer.assign([tp])
+            await consumer.commit({tp: offset})
 
-@pytest.fixture
-def clients(broker: brokers.Broker) -> Clients:
-    return Clients(broker.bootstrap)
+    async def committed(self, topic: str, *, partition: int = 0) -> int | None:
+        async with self._member() as consumer:
+            found: int | None = await consumer.committed(aiokafka.TopicPartition(topic, partition))
+            return found
 
+    def _member(self) -> aiokafka.AIOKafkaConsumer:
+        return aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, group_id=self.group, enable_auto_commit=False
+        )
 
-class Taker:
-    """A Faust app with one agent on some input topics; it keeps what it is given and acknowledges as `on_event` says."""
+    @asynccontextmanager
+    async def taker(self, *topics: str, **options: Any) -> AsyncIterator["Taker"]:
+        """Run an app of the test's group for the time of the block."""
+        with tempfile.TemporaryDirectory() as folder:
+            running = Taker(self, topics, folder=folder, **options)
+            await running.app.start()
+            try:
+                yield running
+            finally:
+                await running.app.stop()
 
-    def __init__(
-        self,
-        bootstrap: str,
-        topics: Iterable[str],
-        *,
-        group: str,
-        on_event: Callable[[EventT[Any]], Awaitable[None] | None] | None = None,
-        settle: Any = None,
-        records_per_batch: int = 500,
-        **settings: Any,
-    ) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self.topics = list(topics)
-        self.events: list[EventT[Any]] = []
+    def app(self, folder: str, **settings: Any) -> faust.App:
+        """Build an app of the test's group; it commits when a test says so, at a rebalance, and at the end."""
         options: dict[str, Any] = {
-            "broker": transport.url(bootstrap),
-            "datadir": self._folder.name,
+            "broker": transport.url(self.bootstrap),
+            "datadir": folder,
             "web_enabled": False,
             "topic_disable_leader": True,
-            "store": "memory://",
-            "topic_partitions": 1,
             "topic_replication_factor": 1,
+            "store": "memory://",
             "table_standby_replicas": 0,
             "broker_session_timeout": 6.0,
             "broker_heartbeat_interval": 0.5,
-            "broker_commit_interval": 60.0,  # only when a test says so, at a rebalance, and at the end
+            "broker_commit_interval": 60.0,
         }
-        self.app = faust.App(group, **(options | settings))
-        transport.install(self.app, self.topics, records_per_batch=records_per_batch, settle=settle)
+        return faust.App(self.group, **(options | settings))
 
-        @self.app.agent(transport.topic(self.app, self.topics), name=f"take-{group}")
+
+class Taker:
+    """An app with one agent: it keeps what it is given and does with it what `on_event` says, which may be nothing."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        topics: Iterable[str],
+        *,
+        folder: str,
+        on_event: Callable[[EventT[Any]], Awaitable[None] | None] | None = None,
+        **delivery: Any,
+    ) -> None:
+        self.events: list[EventT[Any]] = []
+        self.app = cluster.app(folder)
+        transport.install(self.app, topics, **delivery)
+
+        @self.app.agent(transport.topic(self.app, topics))
         async def take(stream: Any) -> None:
             async for event in stream.noack().events():
                 self.events.append(event)
@@ -143,6 +178,7 @@ class Taker:
         return [record.value for record in self.records]
 
     def by_partition(self) -> dict[TP, list[int]]:
+        """Return the offsets of each partition in the order they came."""
         offsets: defaultdict[TP, list[int]] = defaultdict(list)
         for event in self.events:
             offsets[event.message.tp].extend(record.offset for record in event.value)
@@ -155,34 +191,3 @@ class Taker:
                 msg = f"did not happen within {timeout_s} s; {len(self.records)} records so far"
                 raise TimeoutError(msg)
             await asyncio.sleep(0.02)
-
-    async def start(self) -> None:
-        await self.app.start()
-
-    async def stop(self) -> None:
-        await self.app.stop()
-        self._folder.cleanup()
-
-
-@pytest.fixture
-def taker(broker: brokers.Broker) -> Callable[..., Any]:
-    """Return a context manager that runs an app for the time of its block."""
-
-    @asynccontextmanager
-    async def run(topics: Iterable[str], group: str, **options: Any) -> AsyncIterator[Taker]:
-        running = Taker(broker.bootstrap, topics, group=group, **options)
-        await running.start()
-        try:
-            yield running
-        finally:
-            await running.stop()
-
-    return run
-
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def group() -> str:
-    return f"group-{next(_numbers)}-{uuid.uuid4().hex[:8]}"

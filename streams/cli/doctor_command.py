@@ -1,0 +1,64 @@
+"""``needstream doctor``: checks what a worker needs and says what to do."""
+
+from collections.abc import Callable, Iterator
+
+import typer
+
+from needstream.streams import topics
+from needstream.streams.brokers import interface
+from needstream.streams.cli import options
+from needstream.streams.packs import loader
+from needstream.streams.settings import DEVELOPMENT_KEY, Settings, from_environment
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(broker: options.Broker = None) -> None:
+    """Check settings, pack, broker and topics; exit code 1 if anything needs doing."""
+    settings = from_environment()
+    address = options.broker_address(broker)
+    findings = 0
+    for name, examine in (
+        ("settings", lambda: _settings(settings)),
+        ("pack", lambda: _pack(settings)),
+        ("broker", lambda: _broker(address)),
+        ("topics", lambda: _topics(address)),
+    ):
+        problems = list(_guarded(examine))
+        findings += len(problems)
+        typer.echo(f"{name:<9} {'ok' if not problems else ''}")
+        for problem in problems:
+            typer.echo(f"  - {problem}")
+    if findings:
+        raise typer.Exit(1)
+
+
+def _guarded(examine: Callable[[], Iterator[str]]) -> Iterator[str]:
+    try:
+        yield from examine()
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        yield str(error)
+
+
+def _settings(settings: Settings) -> Iterator[str]:
+    if settings.model_key == DEVELOPMENT_KEY:
+        yield "model snapshots are signed with the development key; set NEEDSTREAM_MODEL_KEY"
+    if settings.store == "memory://":
+        yield "customer states are kept in memory and restored from the changelog; set NEEDSTREAM_STORE=rocksdict://"
+
+
+def _pack(settings: Settings) -> Iterator[str]:
+    loader.load(settings.pack)
+    yield from ()
+
+
+def _broker(address: str) -> Iterator[str]:
+    if not interface.answers(address):
+        yield f"nobody answers the Kafka protocol at {address}; start a broker or set NEEDSTREAM_BROKER"
+
+
+def _topics(address: str) -> Iterator[str]:
+    yield from (str(problem) for problem in topics.check(address))

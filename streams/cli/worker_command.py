@@ -1,0 +1,62 @@
+"""``needstream worker``: the Faust worker against a broker."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+
+import typer
+from kafka import KafkaConsumer
+
+from needstream.streams import logs, topics
+from needstream.streams.app import Worker
+from needstream.streams.app import run as run_worker
+from needstream.streams.settings import Settings, from_environment
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("worker")(worker)
+
+
+def worker() -> None:
+    """Run the worker until SIGTERM or Ctrl-C; settings come from NEEDSTREAM_ variables.
+
+    Topics must exist and be co-partitioned (see `needstream topics`).
+    """
+    settings = from_environment()
+    logs.configure(settings.log_level)
+    topics.require(settings.broker)
+    partitions = _input_partitions(settings.broker)
+    loop_factory(settings, partitions)()
+
+
+def _input_partitions(broker: str) -> int:
+    """The partition count of the inputs, which `topics.require` has found to be the same for all."""
+    consumer = KafkaConsumer(bootstrap_servers=broker)
+    try:
+        return len(consumer.partitions_for_topic(topics.CLICKSTREAM) or ())
+    finally:
+        consumer.close()
+
+
+def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
+    """A call that runs one worker on the fastest event loop there is."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await run_worker(Worker(settings, partitions), stop)
+
+    def run() -> None:
+        new_loop = asyncio.new_event_loop
+        with contextlib.suppress(ImportError):
+            import uvloop  # noqa: PLC0415 - not on every platform
+
+            new_loop = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(main())
+
+    return run

@@ -1,0 +1,39 @@
+"""Which customer's alarm rings next: a heap with one live entry per customer."""
+
+import heapq
+
+_SLACK = 1_000
+
+
+class Alarms:
+    """The earliest alarm of every customer.
+
+    An entry that was replaced by an earlier one stays in the heap until its time comes; when such entries outnumber
+    the live ones the heap is built anew, so memory follows the customers, not the events.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+        self._due_ms: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def schedule(self, customer_id: str, due_ms: int) -> None:
+        """Wake the customer at ``due_ms``, or earlier if that was asked for before: waking twice does no harm."""
+        known_ms = self._due_ms.get(customer_id)
+        if known_ms is None or due_ms < known_ms:
+            self._due_ms[customer_id] = due_ms
+            heapq.heappush(self._heap, (due_ms, customer_id))
+            if len(self._heap) > 2 * len(self._due_ms) + _SLACK:
+                self._heap = [(due_ms, customer_id) for customer_id, due_ms in self._due_ms.items()]
+                heapq.heapify(self._heap)
+
+    def pop_due(self, until_ms: int) -> tuple[int, str] | None:
+        """Take out the earliest alarm due at or before ``until_ms``; ties in order of customer id."""
+        while self._heap and self._heap[0][0] <= until_ms:
+            due_ms, customer_id = heapq.heappop(self._heap)
+            if self._due_ms.get(customer_id) == due_ms:
+                del self._due_ms[customer_id]
+                return due_ms, customer_id
+        return None

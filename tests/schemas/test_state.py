@@ -1,0 +1,82 @@
+"""Stored customer states: what was written is read, what was not is refused."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from needstream.schemas import state
+
+
+def remembered() -> state.CustomerState:
+    """A state in which everything that may be remembered is."""
+    customer = state.new_customer("c1", 1_000)
+    customer.applied = {"clickstream.v1-3": [41, 43]}
+    customer.recent_ids = b"12345678"
+    customer.session = state.Session(1_000, 2_000, 3, 2, 1_500)
+    customer.counters = {"interest.loan": [2_000.0, 1.0, 2.0, 3.5]}
+    customer.balance = state.Balance("EUR", 100, 2_000, 1_000, 2, 99.5, 1_000, 90, 110, 80, 120)
+    customer.income = state.Income(3, 2_000, 30.0, 0.5)
+    customer.credit = state.Credit(640, 2_000, 700, 1_000)
+    customer.traits = state.Traits("30-39", "gold", 3, "zh", "CNY", "email", mute=True)
+    customer.consents = {"marketing": ("GRANTED", 1_000)}
+    customer.timers = {"session": state.Timer(3_000, "e1")}
+    customer.armings = {"loan": state.Arming(armed=False, fired=1, last_fired_ms=2_000)}
+    asks = {"loan": state.Ask(9_000, 0.25, "loan-50", converted=True), "card": state.Ask(9_000, None, "cold")}
+    customer.predictions = [state.Prediction(2_000, b"\x00" * 8, "f00d", asks)]
+    customer.active_ms, customer.suspect_until_ms, customer.distress_until_ms = 2_000, 4_000, 5_000
+    customer.spoken = {"sales": [2_000]}
+    return customer
+
+
+def test_a_restored_state_equals_the_one_stored() -> None:
+    assert remembered() == state.restore(state.snapshot(remembered()))
+
+
+def test_equal_states_have_equal_bytes() -> None:
+    assert state.snapshot(remembered()) == state.snapshot(state.restore(state.snapshot(remembered())))
+
+
+def test_the_first_stored_layout_is_still_read() -> None:
+    """These fields in this order are in changelogs; new ones come behind them, with a default."""
+    ask = [9_000, 0.25, "loan-50", True]
+    cold = [9_000, None, "cold", False]
+    layout = [
+        *(1, "c1", 1_000, 1_000, {"clickstream.v1-3": [41, 43]}, b"12345678", [1_000, 2_000, 3, 2, 1_500]),
+        {"interest.loan": [2_000.0, 1.0, 2.0, 3.5]},
+        ["EUR", 100, 2_000, 1_000, 2, 99.5, 1_000, 90, 110, 80, 120],
+        *([3, 2_000, 30.0, 0.5], [640, 2_000, 700, 1_000], ["30-39", "gold", 3, "zh", "CNY", "email", True]),
+        *({"marketing": ["GRANTED", 1_000]}, {"session": [3_000, "e1"]}, {"loan": [False, 1, 2_000]}),
+        [[2_000, b"\x00" * 8, "f00d", {"loan": ask, "card": cold}]],
+        *(2_000, 4_000, 5_000, {"sales": [2_000]}),
+    ]
+
+    assert remembered() == state.restore(msgspec.msgpack.encode(layout))
+
+
+def test_a_state_of_another_version_is_refused_with_what_to_do() -> None:
+    stored = msgspec.msgpack.encode([state.STATE_VERSION + 1, "c1", 0, 0])
+
+    with pytest.raises(state.StateVersionError, match="rebuild the state by replay"):
+        state.restore(stored)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.builds(
+        lambda at, byte: state.snapshot(remembered())[:at] + bytes([byte]) + state.snapshot(remembered())[at + 1 :],
+        st.integers(0, len(state.snapshot(remembered())) - 1),
+        st.integers(0, 255),
+    )
+)
+def test_damaged_bytes_are_a_state_or_refused(stored: bytes) -> None:
+    try:
+        restored = state.restore(stored)
+    except state.StateVersionError:
+        return
+    assert state.STATE_VERSION == restored.version
+
+
+def test_nesting_without_end_is_refused() -> None:
+    with pytest.raises(state.StateVersionError):
+        state.restore(b"\x91" * 100_000)
