@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,10 +153,11 @@ class Taker:
         *,
         folder: str,
         on_event: Callable[[EventT[Any]], Awaitable[None] | None] | None = None,
+        settings: Mapping[str, Any] | None = None,
         **delivery: Any,
     ) -> None:
         self.events: list[EventT[Any]] = []
-        self.app = cluster.app(folder)
+        self.app = cluster.app(folder, **(settings or {}))
         transport.install(self.app, topics, **delivery)
 
         @self.app.agent(transport.topic(self.app, topics))

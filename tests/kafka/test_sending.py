@@ -12,18 +12,13 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
-def sender(cluster, tmp_path):
-    """Return a context manager that runs an app which only sends."""
+def sender(cluster):
+    """Return a context manager that runs an app and yields it."""
 
     @asynccontextmanager
     async def run(**settings):
-        app = cluster.app(str(tmp_path), **settings)
-        app.producer_only = True
-        await app.start()
-        try:
-            yield app
-        finally:
-            await app.stop()
+        async with cluster.taker(cluster.new_topic(), settings=settings) as running:
+            yield running.app
 
     return run
 
@@ -101,21 +96,19 @@ async def test_a_refusal_by_the_broker_reaches_the_caller(cluster, sender):
             await sending.send_packed(app, {TP(topic, 0): [(b"k", bytes(5000), [], None)]})
 
 
-async def test_a_restart_of_the_broker_delays_and_loses_nothing(cluster_of, tmp_path):
+async def test_a_restart_of_the_broker_delays_and_loses_nothing(cluster_of):
     with brokers.choose("embedded") as broker:
         cluster = cluster_of(broker)
         topic = cluster.new_topic()
-        app = cluster.app(str(tmp_path))
-        app.producer_only = True
-        await app.start()
-        await sending.send_packed(app, {TP(topic, 0): [(b"k", b"before", [], None)]})
-        broker.stop()
-        sent = asyncio.create_task(sending.send_packed(app, {TP(topic, 0): [(b"k", b"after", [], None)]}))
-        await asyncio.sleep(0.3)
-        waited = not sent.done()
-        await asyncio.to_thread(broker.start)
-        await asyncio.wait_for(sent, 30.0)
-        await app.stop()
+        async with cluster.taker(cluster.new_topic()) as running:
+            await sending.send_packed(running.app, {TP(topic, 0): [(b"k", b"before", [], None)]})
+            broker.stop()
+            after = {TP(topic, 0): [(b"k", b"after", [], None)]}
+            sent = asyncio.create_task(sending.send_packed(running.app, after))
+            await asyncio.sleep(0.3)
+            waited = not sent.done()
+            await asyncio.to_thread(broker.start)
+            await asyncio.wait_for(sent, 30.0)
 
         assert waited
         assert [b"before", b"after"] == [got.value for got in await cluster.read(topic, 2)]

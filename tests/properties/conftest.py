@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
-import stories
 
+import stories
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs
@@ -16,8 +16,41 @@ from needstream.streams.pipeline import inputs
 DISTANT_MS = 2**50
 
 
+class Scene:
+    """A log of arrivals, the definitions to run it through, and models that nothing changes any more."""
+
+    def __init__(self, definitions, log, *, scorer):
+        self.definitions = definitions
+        self.log = log
+        self.scorer = scorer
+
+    def run(self):
+        """A fresh run with nothing fed yet."""
+        return stories.Run(self.definitions, scorer=self.scorer)
+
+
 @pytest.fixture(scope="session")
-def bank():
+def population():
+    """60 customers over 60 days in order of arrival: some late within the allowed lateness, some twice."""
+    definitions = _bank()
+    log = _arrivals(seed=11, customers=60, very_late_share=0.0)
+    return Scene(definitions, log, scorer=_learned(definitions, log))
+
+
+@pytest.fixture(scope="session")
+def few(population):
+    """12 customers of such a population, for laws that run many times."""
+    log = _arrivals(seed=12, customers=12, very_late_share=0.0, bots=1, anonymous_visitors=3)
+    return Scene(population.definitions, log, scorer=population.scorer)
+
+
+@pytest.fixture(scope="session")
+def lived(population):
+    """The population's whole run."""
+    return population.run().feed(population.log).finish(until=max(each.at_ms for each in population.log))
+
+
+def _bank():
     """The bank pack, with models that speak after a handful of labels."""
     shipped = loader.load("bank")
     models = tuple(
@@ -27,26 +60,12 @@ def bank():
     return stories.changed(shipped, models=models)
 
 
-@pytest.fixture(scope="session")
-def population():
-    """60 customers over 60 days in order of arrival: some late within the allowed lateness, some twice."""
-    return _arrivals(seed=11, customers=60, very_late_share=0.0)
-
-
-@pytest.fixture(scope="session")
-def few():
-    """12 customers of such a population, for laws that run many times."""
-    return _arrivals(seed=12, customers=12, very_late_share=0.0, bots=1, anonymous_visitors=3)
-
-
-@pytest.fixture(scope="session")
-def learned(bank, population):
-    """A scorer with models learned from the population, which nothing changes any more."""
-    scorer = Scorer(bank.readiness())
-    learner = Learner([model.declared.name for model in bank.models], bank.pack.features, scorer)
-    for example in stories.Run(bank).feed(population).finish().of(LabelledExample):
+def _learned(definitions, log):
+    names = [model.declared.name for model in definitions.models]
+    learner = Learner(names, definitions.pack.features, scorer=Scorer(definitions.readiness()))
+    for example in stories.Run(definitions).feed(log).finish().of(LabelledExample):
         learner.learn(example)
-    pinned = Scorer(bank.readiness())
+    pinned = Scorer(definitions.readiness())
     for model in learner.export():
         pinned.publish(model)
     assert pinned.any_warm()
@@ -59,7 +78,7 @@ def _arrivals(**chosen):
     arrived = []
     for record in simulated:
         family = record.topic.partition(".")[0]
-        event = codecs.decode(record.value, family=family, latest_ms=DISTANT_MS)
+        event = codecs.decode(record.event, family=family, latest_ms=DISTANT_MS)
         key = codecs.event_key(event)
         offset = counted[record.topic]
         arrived.append(inputs.Arrival(event, key, inputs.at_ms(event), record.topic, 0, offset))

@@ -130,7 +130,6 @@ STRICTER = {
     # An integer beyond 64 bits is still a number to a schema.
     (Why.INVALID_VALUE, "properties.big"),
     # The size and nesting of a record are no part of its schema; of a repeated field a schema sees the last value only.
-    (Why.TOO_LARGE, "text"),
     (Why.TOO_LARGE, "unknown"),
     (Why.TOO_LARGE, ""),
     (Why.TOO_DEEP, "unknown"),
@@ -156,18 +155,8 @@ def test_what_we_read_a_schema_accepts_and_we_are_stricter_only_as_listed() -> N
         else:
             agreed += 1
 
-    assert ([], set()) == (lenient, stricter - STRICTER)
+    assert ([], STRICTER) == (lenient, stricter)
     assert agreed > 100
-
-
-def test_no_rule_of_strictness_is_listed_in_vain() -> None:
-    seen = {
-        (decoded.reason, decoded.field)
-        for family, raw in EXAMPLES
-        if isinstance(decoded := codecs.decode(raw, family=family, latest_ms=hostile.LATEST_MS), Rejected)
-    }
-
-    assert set() == STRICTER - seen
 
 
 TEXT = {"en": "They may need a loan.", "zh": "可能需要贷款。"}
@@ -190,8 +179,13 @@ OUTPUTS: dict[str, dict[str, Any]] = {
             "kind": "churn",
             "verdict": "suppressed",
         },
-        **{"gate": "consent", "detail": "", "score": None, "signal_id": None, "definition_version": "bank-1.0.0"},
-        **{"model_version": "cold", "trigger_event_id": "e1", "event_time": hostile.AT},
+        **{"gate": "consent", "detail": "", "score": None, "signal_id": None},
+        **{
+            "definition_version": "bank-1.0.0",
+            "model_version": "cold",
+            "trigger_event_id": "e1",
+            "event_time": hostile.AT,
+        },
     },
     "profile": {
         **{"customer_id": "c1", "event_time": hostile.AT, "last_active_at": None, "sessions_30d": 1.5},
@@ -274,12 +268,13 @@ def test_a_dead_letter_line_is_what_its_schema_says() -> None:
 
 @pytest.mark.parametrize("name", loader.shipped())
 def test_the_shipped_packs_speak_the_pack_language(name: str) -> None:
-    VALIDATORS["pack"].validate(msgspec.to_builtins(loader.load(name).pack, str_keys=True))
+    VALIDATORS["pack"].validate(orjson.loads(msgspec.json.encode(loader.load(name).pack)))
 
 
 def test_a_pack_with_an_unknown_word_does_not() -> None:
-    declared = msgspec.to_builtins(loader.load("bank").pack, str_keys=True)
+    declared = orjson.loads(msgspec.json.encode(loader.load("bank").pack))
 
+    assert VALIDATORS["pack"].is_valid(declared)
     assert not VALIDATORS["pack"].is_valid(declared | {"colour": "red"})
     assert not VALIDATORS["pack"].is_valid(declared | {"name": "bank\n"})
 

@@ -1,19 +1,21 @@
 """Runs events through partitions the way a shell does, and keeps what came out.
 
-    run = stories.Run(definitions)
-    run.feed(stories.arrivals(click(at="2025-03-01T09:00:00Z"), ...))
-    run.finish(until="2025-03-20T00:00:00Z")
-    run.emissions
+run = stories.Run(definitions)
+run.feed(stories.arrivals(click(at="2025-03-01T09:00:00Z"), ...))
+run.finish(until="2025-03-20T00:00:00Z")
+run.emissions
 """
 
 import hashlib
+import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs, events, times
+from needstream.schemas import state as states
 from needstream.streams import topics
 from needstream.streams.pipeline import inputs
 from needstream.streams.pipeline.definitions import Definitions
@@ -22,6 +24,8 @@ from needstream.streams.pipeline.partition import Partition
 from needstream.streams.replay import MemoryStore
 
 ALL = frozenset(topics.INPUTS)
+CAUGHT_UP = ALL - {topics.CLICKSTREAM, topics.TRANSACTIONS}
+"""The inputs that are rarely written: read to their end while the busy ones are still behind."""
 
 _TOPICS = (
     (events.Click, topics.CLICKSTREAM),
@@ -54,6 +58,18 @@ def partition_of(key: str, partitions: int) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % partitions
 
 
+def delayed(log: Sequence[inputs.Arrival], within_ms: int, *, seed: int) -> list[inputs.Arrival]:
+    """The log as it arrives when every record is delayed by less than ``within_ms``, numbered anew."""
+    chance = random.Random(seed)
+    arrived = sorted(log, key=lambda each: each.at_ms + chance.randrange(within_ms))
+    counted: Counter[str] = Counter()
+    numbered = []
+    for arrival in arrived:
+        numbered.append(msgspec.structs.replace(arrival, offset=counted[arrival.topic]))
+        counted[arrival.topic] += 1
+    return numbered
+
+
 def changed(definitions: Definitions, **sections: object) -> Definitions:
     """The same pack with some sections replaced."""
     return Definitions(msgspec.structs.replace(definitions.pack, **sections))
@@ -81,7 +97,7 @@ class Run:
         """Forget everything but what was flushed."""
         self.partition = Partition(topics.INPUTS, self.definitions, scorer=self.scorer, store=self.store)
 
-    def feed(self, arrived: Iterable[inputs.Arrival], *, at_end: frozenset[str] = frozenset()) -> "Run":
+    def feed(self, arrived: Iterable[inputs.Arrival], *, at_end: frozenset[str] = CAUGHT_UP) -> "Run":
         """Push and advance, record by record."""
         for arrival in arrived:
             self.partition.push(arrival)
@@ -103,9 +119,12 @@ class Run:
         self.flush()
         return self
 
-    def stored(self) -> dict[str, bytes]:
-        """Every stored snapshot."""
-        return dict(self.store.items())
+    def remembered(self) -> dict[str, bytes]:
+        """Every stored snapshot without its offsets, which also tell how often it was stored."""
+        restored = ((customer_id, states.restore(stored)) for customer_id, stored in self.store.items())
+        return {
+            customer_id: states.snapshot(msgspec.structs.replace(state, applied={})) for customer_id, state in restored
+        }
 
     def of(self, kind: type) -> Iterator[object]:
         """The emissions of one kind, in order."""

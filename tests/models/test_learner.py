@@ -1,0 +1,97 @@
+"""The one writer of every model: evaluate, learn, publish."""
+
+import math
+
+import pytest
+
+import training
+from needstream.models.learner import PUBLISH_EVERY, Learner
+from needstream.models.scorer import Readiness, Scorer
+from training import labelled
+
+EXAMPLES = training.examples(3 * PUBLISH_EVERY)
+
+
+@pytest.fixture
+def scorer() -> Scorer:
+    return Scorer({name: Readiness(min_labels=1, min_positives=1) for name in ("loan", "card")})
+
+
+@pytest.fixture
+def learner(scorer: Scorer) -> Learner:
+    return Learner(["loan", "card"], training.FEATURES, scorer=scorer)
+
+
+def test_it_judges_the_recorded_score_and_not_what_it_would_say_now(learner: Learner) -> None:
+    for values, label in EXAMPLES:
+        learner.learn(labelled(values, label, score=0.75))
+    expected = [-math.log(0.75 if label else 0.25) for _, label in EXAMPLES]
+    loan = learner.quality()[1]
+
+    assert ("loan", len(EXAMPLES), len(EXAMPLES)) == (loan.model, loan.examples, loan.judged)
+    assert pytest.approx(sum(expected) / len(expected)) == loan.log_loss
+
+
+def test_it_evaluates_before_it_learns(learner: Learner) -> None:
+    """An example that cannot be learned shows the order: it was judged, and the model is as it was."""
+    broken = labelled([1.0], label=True, score=0.9)
+    with pytest.raises(ValueError, match="shorter"):
+        learner.learn(broken)
+
+    assert (1, 0) == (learner.quality()[1].judged, learner.export()[1].version)
+
+
+def test_what_it_learns_is_what_the_model_alone_would(learner: Learner) -> None:
+    for values, label in EXAMPLES:
+        learner.learn(labelled(values, label))
+
+    assert training.trained(len(EXAMPLES)).export() == learner.export()[1]
+
+
+def test_models_learn_apart_from_each_other(learner: Learner) -> None:
+    for place, (values, label) in enumerate(EXAMPLES):
+        learner.learn(labelled(values, label, model="card" if place % 3 else "loan"))
+
+    assert [("card", 100), ("loan", 50)] == [(model.name, model.version) for model in learner.export()]
+
+
+def test_it_publishes_every_so_many_examples(learner: Learner, scorer: Scorer) -> None:
+    published = [learner.learn(labelled(values, label)) for values, label in EXAMPLES]
+
+    assert [PUBLISH_EVERY, 2 * PUBLISH_EVERY, 3 * PUBLISH_EVERY] == [model.version for model in published if model]
+    assert [published[-1]] == scorer.published()
+
+
+def test_an_unknown_model_is_ignored(learner: Learner) -> None:
+    assert learner.learn(labelled(EXAMPLES[0][0], label=True, model="mortgage")) is None
+    assert [0, 0] == [figures.examples for figures in learner.quality()]
+
+
+def test_an_example_of_other_features_is_ignored(scorer: Scorer) -> None:
+    learner = Learner(["loan"], training.FEATURES[::-1], scorer=scorer)
+
+    assert learner.learn(labelled(EXAMPLES[0][0], label=True, score=0.5)) is None
+    assert (0, 0) == (learner.quality()[0].examples, learner.export()[0].version)
+
+
+def test_resuming_a_published_model_is_as_if_nothing_had_stopped(learner: Learner, scorer: Scorer) -> None:
+    learner.resume(training.trained(70).export())
+    for values, label in EXAMPLES[70:]:
+        learner.learn(labelled(values, label))
+
+    assert training.trained(len(EXAMPLES)).export() == learner.export()[1]
+    assert [3 * PUBLISH_EVERY] == [model.version for model in scorer.published()]
+
+
+def test_a_resumed_model_is_served_at_once(learner: Learner, scorer: Scorer) -> None:
+    learner.resume(training.trained(70).export())
+
+    assert "loan-70" == scorer.scores(EXAMPLES[0][0])["loan"].version
+
+
+def test_a_model_of_other_features_or_name_is_not_resumed(scorer: Scorer) -> None:
+    learner = Learner(["loan"], training.FEATURES[::-1], scorer=scorer)
+    learner.resume(training.trained(70).export())
+    learner.resume(training.trained(70, name="card").export())
+
+    assert ([0], []) == ([model.version for model in learner.export()], scorer.published())

@@ -1,0 +1,114 @@
+"""A crash anywhere, a re-delivery, another number of partitions: the same states, and nothing new is said."""
+
+import random
+
+import pytest
+
+import stories
+from needstream.streams import topics
+from needstream.streams.pipeline.emissions import DuplicateEvent
+
+
+@pytest.fixture(scope="module")
+def log(few):
+    """Every record up to a quarter of an hour late, so that something always waits for its turn."""
+    return stories.delayed(few.log, few.definitions.allowed_lateness_ms, seed=0)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(few, log):
+    return few.run().feed(log).finish()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crashes_anywhere_end_like_an_uninterrupted_run(few, log, *, uninterrupted, seed):
+    """Flushed at random batch borders, dropped at random places, read again from the lowest unapplied offsets."""
+    chance = random.Random(seed)
+    run = few.run()
+    committed = dict.fromkeys(topics.INPUTS, 0)
+    crashes = read = 0
+    while read < len(log):
+        size = chance.randrange(1, 120)
+        run.feed(log[read : read + size])
+        read += size
+        if chance.random() < 0.6:
+            committed = run.flush()
+        if chance.random() < 0.15:
+            run.restart()
+            crashes += 1
+            run.feed(each for each in log[:read] if each.offset >= committed[each.topic])
+    run.finish()
+
+    assert crashes > 1
+    assert uninterrupted.remembered() == run.remembered()
+    assert stories.said(uninterrupted.emissions) == stories.said(run.emissions)
+
+
+def test_a_crash_after_any_single_record_ends_in_the_same_states(few, log):
+    """Each record is flushed, and half of the time the partition is lost before the next one."""
+    start = log[:600]
+    expected = few.run().feed(start).finish()
+    chance = random.Random(1)
+    run = few.run()
+    for place, arrival in enumerate(start):
+        committed = run.feed([arrival]).flush()
+        if chance.random() < 0.5:
+            run.restart()
+            run.feed(each for each in start[: place + 1] if each.offset >= committed[each.topic])
+    run.finish()
+
+    assert expected.remembered() == run.remembered()
+    assert stories.said(expected.emissions) == stories.said(run.emissions)
+
+
+def test_keeping_and_restoring_states_changes_nothing(few, log, *, uninterrupted):
+    run = few.run()
+    for start in range(0, len(log), 50):
+        run.feed(log[start : start + 50]).flush()
+    run.finish()
+
+    assert uninterrupted.remembered() == run.remembered()
+    assert uninterrupted.emissions == run.emissions
+
+
+def test_redelivered_records_change_nothing_and_say_nothing(few, log, *, uninterrupted):
+    chance = random.Random(3)
+    run = few.run()
+    for place in range(0, len(log), 50):
+        run.feed(log[place : place + 50])
+        start = chance.randrange(place + 1)
+        run.feed(log[start : min(start + 20, place + 50)])
+        if chance.random() < 0.5:
+            run.flush()
+    run.finish()
+
+    assert uninterrupted.remembered() == run.remembered()
+    assert _news(uninterrupted) == _news(run)
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 5])
+def test_the_number_of_partitions_does_not_matter(population, lived, *, partitions):
+    runs = [population.run() for _ in range(partitions)]
+    for arrival in population.log:
+        runs[stories.partition_of(arrival.key, partitions)].feed([arrival])
+    until_ms = max(each.at_ms for each in population.log)
+    said, states = set(), {}
+    for run in runs:
+        run.finish(until=until_ms)
+        said |= stories.said(run.emissions)
+        states |= run.remembered()
+
+    assert stories.said(lived.emissions) == said
+    assert lived.remembered().keys() == states.keys()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_of_arrival_within_the_allowed_lateness_gives_the_same_emissions(few, seed):
+    in_order = stories.delayed(few.log, 1, seed=seed)
+    out_of_order = stories.delayed(few.log, few.definitions.allowed_lateness_ms, seed=seed)
+
+    assert few.run().feed(in_order).finish().emissions == few.run().feed(out_of_order).finish().emissions
+
+
+def _news(run):
+    return [each for each in run.emissions if not isinstance(each, DuplicateEvent)]

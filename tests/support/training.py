@@ -1,0 +1,56 @@
+"""Labelled examples with something in them to learn, the same ones every time.
+
+model = trained(200)                       # an OnlineModel that has learned 200 of them
+for values, label in examples(50): ...
+"""
+
+import random
+
+from needstream.models.online_model import OnlineModel
+from needstream.models.snapshots import feature_set
+from needstream.schemas.signals import LabelledExample
+
+FEATURES = ("count_7d.interest.loan", "balance", "balance_ratio", "idle_days", "salary_overdue_days", "credit_score")
+FEATURE_SET = feature_set(FEATURES)
+
+
+def examples(count: int, seed: int = 7) -> list[tuple[list[float], bool]]:
+    """Feature values of very different sizes, one of them constant, with a label that two of them tell of."""
+    chance = random.Random(seed)
+    drawn = []
+    for _ in range(count):
+        interest, balance = chance.expovariate(0.5), chance.lognormvariate(8, 2)
+        values = [
+            interest,
+            balance,
+            chance.gauss(1, 0.3),
+            chance.choice([0.0, 3.5, 365.0]),
+            chance.uniform(-30, 30),
+            0.0,
+        ]
+        drawn.append((values, chance.random() < (0.8 if interest > 3 and balance < 5_000 else 0.1)))
+    return drawn
+
+
+def trained(count: int, *, name: str = "loan", seed: int = 7) -> OnlineModel:
+    """A model that has learned ``count`` examples."""
+    model = OnlineModel(name, FEATURES)
+    for values, label in examples(count, seed):
+        model.learn(values, label)
+    return model
+
+
+def labelled(values: list[float], label: bool, *, score: float | None = None, model: str = "loan") -> LabelledExample:
+    """The example as a learner receives it."""
+    return LabelledExample(
+        example_id="x1",
+        customer_id="c1",
+        model=model,
+        features=tuple(values),
+        feature_set=FEATURE_SET,
+        score=score,
+        model_version="cold" if score is None else f"{model}-1",
+        label=label,
+        predicted_at="2025-03-01T12:00:00.000Z",
+        due_at="2025-03-15T12:00:00.000Z",
+    )
