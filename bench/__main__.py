@@ -58,7 +58,9 @@ def main() -> None:
     sizes = sorted(len(stored) for _, stored in store.items())
 
     mean_bytes = statistics.mean(len(raw) for _, raw in records)
-    print(f"{len(records):,} records of {mean_bytes:.0f} bytes on average, {len(sizes):,} customers, seed {chosen.seed}")
+    print(
+        f"{len(records):,} records of {mean_bytes:.0f} bytes on average, {len(sizes):,} customers, seed {chosen.seed}"
+    )
     print(f"{'orjson.loads':<28}{bare_us:8.2f} us   1.0 x")
     print(f"{'typed decode':<28}{decode_us:8.2f} us{decode_us / bare_us:6.1f} x")
     print(f"{'decode and full step':<28}{full_us:8.2f} us{full_us / bare_us:6.1f} x")

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
+    *,
     output: Annotated[Path, typer.Option("--output", file_okay=False, help="Folder for the files.")],
     customers: Customers = 2_000,
     days: Days = 120,
@@ -47,6 +48,7 @@ def simulate(
 
 
 def score(
+    *,
     truth: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The truth.jsonl of the simulation.")],
     output: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of replay's or the demo's output.")
@@ -62,6 +64,7 @@ def score(
 
 
 def demo(
+    *,
     customers: Customers = 1_000,
     days: Days = 120,
     seed: Seed = 7,

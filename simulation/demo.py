@@ -44,11 +44,50 @@ def play(options: DemoOptions, console: Console) -> None:
     Raises:
         WorkerFailed: a worker could not be kept alive.
     """
-    deadline_s = time.monotonic() + options.exit_after_s if options.exit_after_s else None
     with _folder(options.output) as folder:
-        _play_bank(options, console, folder=folder, deadline_s=deadline_s)
-        if deadline_s is None or time.monotonic() < deadline_s:
-            _play_shop(options, console, folder=folder, deadline_s=deadline_s)
+        player = Player(options, console)
+        _play_bank(player, folder / "bank")
+        if not player.time_is_up:
+            _play_shop(player, folder / "shop")
+
+
+class Player:
+    """Performs one stage after another until the time is up, and shows it."""
+
+    def __init__(self, options: DemoOptions, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self._pace = producing.Pace(speed=options.days_per_second * DAY_MS / 1000)
+        self._deadline_s = time.monotonic() + options.exit_after_s if options.exit_after_s else None
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether the demo was told to stop by now."""
+        return self._deadline_s is not None and time.monotonic() > self._deadline_s
+
+    def perform(self, pack: str, *, folder: Path, progress: Progress) -> None:
+        """Play ``folder/input`` through a worker with ``pack`` into ``folder/output``."""
+        stage = Stage(pack, folder / "input", output=folder / "output", pace=self._pace, progress=progress)
+        with stage:
+            if self.console.is_terminal:
+                with Live(console=self.console, refresh_per_second=4) as live:
+                    for _ in self._ticks(stage):
+                        live.update(live_view.render(progress, stage.worker_pid))
+            else:
+                self._print(stage, progress)
+
+    def _print(self, stage: Stage, progress: Progress) -> None:
+        self.console.print(f"{progress.title}: worker pid {stage.worker_pid}")
+        printed_s = 0.0
+        for now_s in self._ticks(stage):
+            if now_s - printed_s >= _PLAIN_EVERY_S:
+                self.console.print(live_view.plain_line(progress), soft_wrap=True)
+                printed_s = now_s
+
+    def _ticks(self, stage: Stage) -> Iterator[float]:
+        while not (stage.done or self.time_is_up):
+            yield time.monotonic()
+            time.sleep(0.25)
 
 
 def write_real_sample(folder: Path) -> int:
@@ -67,16 +106,16 @@ def write_real_sample(folder: Path) -> int:
     return count
 
 
-def _play_bank(options: DemoOptions, console: Console, *, folder: Path, deadline_s: float | None) -> None:
-    source, output = folder / "bank-input", folder / "bank-output"
+def _play_bank(player: Player, folder: Path) -> None:
+    options, console = player.options, player.console
     with console.status(f"simulating {options.customers:,} bank customers over {options.days} days"):
         population = simulator.simulate(
             parameters.SimulationParameters(seed=options.seed, customers=options.customers, days=options.days)
         )
-        simulator.write(population, source)
+        simulator.write(population, folder / "input")
     progress = Progress(title=f"bank, simulated (seed {options.seed})", total=len(population))
-    _perform("bank", source, options=options, console=console, output=output, progress=progress, deadline_s=deadline_s)
-    card = _judge(source / "truth.jsonl", output, reached_ms=progress.event_time_ms)
+    player.perform("bank", folder=folder, progress=progress)
+    card = _judge(folder / "input" / "truth.jsonl", folder / "output", reached_ms=progress.event_time_ms)
     console.rule("bank: found against the planted truth")
     console.print(scorecard_table.render(card))
     _print_figures(progress, console)
@@ -94,49 +133,14 @@ def _judge(truth_path: Path, output: Path, *, reached_ms: int) -> scorecard.Scor
     return scorecard.score(planted, signals, suppressed=emitted.read_suppressed(output))
 
 
-def _play_shop(options: DemoOptions, console: Console, *, folder: Path, deadline_s: float | None) -> None:
-    source, output = folder / "shop-input", folder / "shop-output"
-    count = write_real_sample(source)
+def _play_shop(player: Player, folder: Path) -> None:
+    count = write_real_sample(folder / "input")
     progress = Progress(title="shop, real: sample of UCI Online Retail (CC BY 4.0)", total=count)
-    _perform("shop", source, options=options, console=console, output=output, progress=progress, deadline_s=deadline_s)
-    console.rule("shop: real customers, no planted truth")
+    player.perform("shop", folder=folder, progress=progress)
+    player.console.rule("shop: real customers, no planted truth")
     for scenario, fired in progress.by_scenario.most_common():
-        console.print(f"  {fired:5,}  {scenario}")
-    _print_figures(progress, console)
-
-
-def _perform(
-    pack: str,
-    source: Path,
-    *,
-    options: DemoOptions,
-    console: Console,
-    output: Path,
-    progress: Progress,
-    deadline_s: float | None,
-) -> None:
-    pace = producing.Pace(speed=options.days_per_second * DAY_MS / 1000)
-    with Stage(pack, source, output=output, pace=pace, progress=progress) as stage:
-        if console.is_terminal:
-            with Live(console=console, refresh_per_second=4, transient=False) as live:
-                for _ in _ticks(stage, deadline_s):
-                    live.update(live_view.render(progress, stage.worker_pid))
-        else:
-            console.print(f"{progress.title}: worker pid {stage.worker_pid}")
-            printed_s = 0.0
-            for now_s in _ticks(stage, deadline_s):
-                if now_s - printed_s >= _PLAIN_EVERY_S:
-                    console.print(live_view.plain_line(progress), soft_wrap=True)
-                    printed_s = now_s
-
-
-def _ticks(stage: Stage, deadline_s: float | None) -> Iterator[float]:
-    while not stage.done:
-        now_s = time.monotonic()
-        yield now_s
-        if deadline_s is not None and now_s > deadline_s:
-            return
-        time.sleep(0.25)
+        player.console.print(f"  {fired:5,}  {scenario}")
+    _print_figures(progress, player.console)
 
 
 def _print_figures(progress: Progress, console: Console) -> None:

@@ -1,5 +1,6 @@
 """A scorecard as tables for a terminal."""
 
+import rich.box
 import rich.console
 import rich.table
 
@@ -14,9 +15,8 @@ def render(card: scorecard.Scorecard) -> rich.console.Group:
 
 
 def _scenarios(card: scorecard.Scorecard) -> rich.table.Table:
-    table = rich.table.Table(title="Scenarios against planted truth")
-    table.add_column("scenario")
-    for heading in ("expected", "recall", "signals", "precision", "false alarms", "near misses fired", "stopped by"):
+    table = _table("Scenarios against planted truth", "scenario")
+    for heading in ("planted", "recall", "fired", "precision", "near misses", "stopped"):
         table.add_column(heading, justify="right")
     for name, tally in card.scenarios.items():
         stopped = ", ".join(f"{gate} {count}" for gate, count in sorted(tally.suppressed.items()))
@@ -26,7 +26,6 @@ def _scenarios(card: scorecard.Scorecard) -> rich.table.Table:
             _share(tally.recall),
             str(tally.signals),
             _share(tally.precision),
-            str(tally.false_alarms),
             f"{tally.near_misses_fired} of {tally.near_misses}",
             stopped or _DASH,
         )
@@ -34,9 +33,8 @@ def _scenarios(card: scorecard.Scorecard) -> rich.table.Table:
 
 
 def _models(card: scorecard.Scorecard) -> rich.table.Table:
-    table = rich.table.Table(title="Latent needs and model signals (reported, not judged)")
-    table.add_column("need")
-    for heading in ("latent", "found", "converting", "of these found", "signals", "during a latent need"):
+    table = _table("Latent needs and model signals (reported, not judged)", "need")
+    for heading in ("latent", "found", "converting", "found", "fired", "while latent"):
         table.add_column(heading, justify="right")
     for name, tally in card.models.items():
         counts = (tally.latent, tally.found, tally.converting, tally.converting_found)
@@ -46,9 +44,8 @@ def _models(card: scorecard.Scorecard) -> rich.table.Table:
 
 def _totals(card: scorecard.Scorecard) -> rich.table.Table:
     lead = card.lead_time
-    table = rich.table.Table(title="Churn alerts and guards", show_header=False)
-    table.add_column("what")
-    table.add_column("value", justify="right")
+    table = _table("Churn alerts and guards", "")
+    table.add_column("", justify="right")
     table.add_row("churners warned before they left", f"{lead.warned} of {lead.churners} ({_share(lead.warned_share)})")
     table.add_row("lead time in days: median", _days(lead.median_days))
     table.add_row("lead time in days: p10 / p90", f"{_days(lead.p10_days)} / {_days(lead.p90_days)}")
@@ -56,6 +53,14 @@ def _totals(card: scorecard.Scorecard) -> rich.table.Table:
     table.add_row("slow weeks taken for churn", f"{lead.slow_weeks_alerted} of {lead.slow_weeks}")
     table.add_row("signals without consent", str(card.without_consent))
     table.add_row("signals to bots", str(card.to_bots))
+    return table
+
+
+def _table(title: str, first: str) -> rich.table.Table:
+    table = rich.table.Table(
+        title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
+    table.add_column(first, no_wrap=True)
     return table
 
 

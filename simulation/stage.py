@@ -17,7 +17,6 @@ from collections import Counter, deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 import orjson
@@ -32,7 +31,7 @@ SHOWN_SIGNALS = 14
 STOP_TIMEOUT_S = 30.0
 
 
-class WorkerFailed(RuntimeError):  # noqa: N818 - reads better than "error" where it is caught
+class WorkerFailed(RuntimeError):
     """Raised when the worker stops by itself; carries the end of its log."""
 
 
@@ -90,9 +89,7 @@ class Stage:
             threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_outcome: object) -> None:
         """Stop the worker in an orderly way, then the broker."""
         self._ending.set()
         if self._worker is not None and self._worker.poll() is None:
@@ -124,7 +121,7 @@ class Stage:
     def _guarded(self, work: Any) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - handed to the thread that shows the view
+        except Exception as error:
             if not self._ending.is_set():
                 self._failure = error
 
@@ -137,7 +134,9 @@ class Stage:
                 raise InterruptedError
 
         with suppress(InterruptedError):
-            producing.produce(self._bootstrap, producing.read_folder(self._source), self._pace, on_progress=on_progress)
+            producing.produce(
+                self._bootstrap, producing.read_folder(self._source), pace=self._pace, on_progress=on_progress
+            )
         self._sent_all = True
 
     def _read(self) -> None:
@@ -153,9 +152,9 @@ class Stage:
                 for place, records in consumer.poll(timeout_ms=200).items():
                     self._read_s = time.monotonic()
                     for record in records:
-                        self._take(place.topic, record, files[place.topic], seen=seen)
+                        self._take(place.topic, record, file=files[place.topic], seen=seen)
 
-    def _take(self, topic: str, record: Any, file: IO[bytes], *, seen: set[bytes]) -> None:
+    def _take(self, topic: str, record: Any, *, file: IO[bytes], seen: set[bytes]) -> None:
         """Keep a record once: after a crash the worker may send it again with the same id."""
         identity = dict(record.headers).get("ce_id", b"")
         if identity in seen:

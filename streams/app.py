@@ -107,7 +107,7 @@ class Worker:
             self._learner_agent = learner
         self.app.task(self._start_models)
         self.app.task(self.lanes.beat)
-        install_pages(self.app, self.metrics, self.lanes)
+        install_pages(self.app, metrics=self.metrics, lanes=self.lanes)
 
     async def _start_models(self) -> None:
         if self.settings.models is None and self.settings.model_key == DEVELOPMENT_KEY:

@@ -9,11 +9,11 @@ from needstream.streams.agents.lanes import Lanes
 from needstream.streams.metrics import Metrics
 
 
-def install_pages(app: faust.App, metrics: Metrics, lanes: Lanes) -> None:
+def install_pages(app: faust.App, *, metrics: Metrics, lanes: Lanes) -> None:
     """Add the pages to the app's web server."""
 
     @app.page("/metrics")
-    class Exposition(View):  # type: ignore[misc]  # Faust's views are untyped
+    class Exposition(View):
         """Everything in Prometheus' text format."""
 
         async def get(self, _request: Request, **_: Any) -> Response:
@@ -21,7 +21,7 @@ def install_pages(app: faust.App, metrics: Metrics, lanes: Lanes) -> None:
             return self.bytes(metrics.exposition(), content_type="text/plain; version=0.0.4")
 
     @app.page("/health")
-    class Health(View):  # type: ignore[misc]  # Faust's views are untyped
+    class Health(View):
         """Whether the process lives and has not crashed."""
 
         async def get(self, _request: Request, **_: Any) -> Response:
@@ -30,7 +30,7 @@ def install_pages(app: faust.App, metrics: Metrics, lanes: Lanes) -> None:
             return self.json({"status": "ok" if alive else "stopping"}, status=200 if alive else 503)
 
     @app.page("/ready")
-    class Ready(View):  # type: ignore[misc]  # Faust's views are untyped
+    class Ready(View):
         """Whether partitions are assigned and recovered."""
 
         async def get(self, _request: Request, **_: Any) -> Response:

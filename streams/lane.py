@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from faust.types import TP, EventT
 from msgspec import Struct
@@ -60,9 +60,7 @@ class Batch(Struct):
 class Lane:
     """Applies the batches of one partition number of every input."""
 
-    def __init__(
-        self, number: int, partition: Partition, *, store: WritableStore, setup: LaneSetup
-    ) -> None:
+    def __init__(self, number: int, partition: Partition, *, store: WritableStore, setup: LaneSetup) -> None:
         self.number = number
         self.partition = partition
         opened_s = time.monotonic()
@@ -77,7 +75,7 @@ class Lane:
 
     def add(self, event: EventT[Any]) -> None:
         """Decode a delivered batch; what cannot be decoded becomes a dead letter of the next round."""
-        records = event.value
+        records = cast(list[Any], event.value)
         topic = event.message.topic
         family = topic.partition(".")[0]
         now_ms = time.time_ns() // 1_000_000
@@ -131,7 +129,7 @@ class Lane:
         await self._store_snapshots(snapshots)
         self._acknowledge()
         if emitted or letters or snapshots:
-            self._measure(emitted, letters, started_s)
+            self._measure(emitted, letters, started_s=started_s)
 
     async def close(self) -> None:
         """Finish the round in work and accept no more; what waits is delivered again later."""
@@ -159,9 +157,7 @@ class Lane:
             if isinstance(emission, signals.LabelledExample):
                 number = self._setup.partition_for_model(emission.model)
             place = TP(written.topic, number)
-            by_partition.setdefault(place, []).append(
-                (written.key, written.value, written.headers, None)
-            )
+            by_partition.setdefault(place, []).append((written.key, written.value, written.headers, None))
         for letter in letters:
             place = TP(topics.DEAD_LETTERS, self.number)
             by_partition.setdefault(place, []).append(
@@ -186,9 +182,7 @@ class Lane:
             while batches and (waiting_from is None or batches[0].last_offset < waiting_from):
                 batches.popleft().event.ack()
 
-    def _measure(
-        self, emitted: list[Emission], letters: list[DeadLetter], started_s: float
-    ) -> None:
+    def _measure(self, emitted: list[Emission], letters: list[DeadLetter], *, started_s: float) -> None:
         metrics = self._setup.metrics
         metrics.count(emitted)
         metrics.reject(letters)

@@ -43,54 +43,32 @@ class Metrics:
         self.dead_letters = Counter(
             "needstream_dead_letters", "Records rejected.", ["topic", "reason"], registry=registry
         )
-        self.duplicates = Counter(
-            "needstream_duplicates", "Events seen before.", registry=registry
-        )
-        self.late_events = Counter(
-            "needstream_late_events", "Events behind their customer's clock.", registry=registry
-        )
+        self.duplicates = Counter("needstream_duplicates", "Events seen before.", registry=registry)
+        self.late_events = Counter("needstream_late_events", "Events behind their customer's clock.", registry=registry)
         self.signals = Counter(
             "needstream_signals", "Need signals and alerts.", ["kind", "scenario"], registry=registry
         )
-        self.suppressed = Counter(
-            "needstream_suppressed", "Candidates stopped.", ["gate"], registry=registry
-        )
-        self.sessions = Counter(
-            "needstream_sessions_closed", "Session windows closed.", registry=registry
-        )
-        self.examples = Counter(
-            "needstream_examples", "Labelled examples.", ["model", "label"], registry=registry
-        )
-        self.batch = Histogram(
-            "needstream_batch_seconds", "One round.", registry=registry, buckets=_LATENCY_BUCKETS
-        )
+        self.suppressed = Counter("needstream_suppressed", "Candidates stopped.", ["gate"], registry=registry)
+        self.sessions = Counter("needstream_sessions_closed", "Session windows closed.", registry=registry)
+        self.examples = Counter("needstream_examples", "Labelled examples.", ["model", "label"], registry=registry)
+        self.batch = Histogram("needstream_batch_seconds", "One round.", registry=registry, buckets=_LATENCY_BUCKETS)
         self.latency = Histogram(
             "needstream_signal_latency_seconds",
             "Record on the topic to its signal sent.",
             registry=registry,
             buckets=_LATENCY_BUCKETS,
         )
-        self.waiting = Gauge(
-            "needstream_waiting_records", "Records held back.", ["partition"], registry=registry
-        )
-        self.watermark = Gauge(
-            "needstream_watermark_timestamp_seconds", "Watermark.", ["partition"], registry=registry
-        )
-        self.last_processed = Gauge(
-            "needstream_last_processed_timestamp_seconds", "Newest round.", registry=registry
-        )
+        self.waiting = Gauge("needstream_waiting_records", "Records held back.", ["partition"], registry=registry)
+        self.watermark = Gauge("needstream_watermark_timestamp_seconds", "Watermark.", ["partition"], registry=registry)
+        self.last_processed = Gauge("needstream_last_processed_timestamp_seconds", "Newest round.", registry=registry)
         self.quality = Gauge(
             "needstream_model_quality_ratio",
             "Prequential quality.",
             ["model", "measure"],
             registry=registry,
         )
-        self.learned = Gauge(
-            "needstream_model_examples", "Examples learned.", ["model"], registry=registry
-        )
-        Info("needstream_build", "Version and pack.", registry=registry).info(
-            {"version": version, "pack": pack}
-        )
+        self.learned = Gauge("needstream_model_examples", "Examples learned.", ["model"], registry=registry)
+        Info("needstream_build", "Version and pack.", registry=registry).info({"version": version, "pack": pack})
 
     def count(self, emitted: Iterable[emissions.Emission]) -> None:
         """Count what a round emitted."""

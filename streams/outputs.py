@@ -45,6 +45,7 @@ def record(emission: Emission, *, decided_at: str | None = None) -> Record | Non
     """The record of an emission, None for facts that are only counted.
 
     Args:
+        emission: what a step said.
         decided_at: processing time as RFC 3339 text; signals keep their event time without one.
     """
     if isinstance(emission, signals.Signal) and decided_at is not None:
@@ -54,9 +55,7 @@ def record(emission: Emission, *, decided_at: str | None = None) -> Record | Non
         return None
     value = _ENCODER.encode(emission)
     key = (
-        emission.model
-        if isinstance(emission, signals.LabelledExample)
-        else getattr(emission, "customer_id")  # noqa: B009
+        emission.model if isinstance(emission, signals.LabelledExample) else getattr(emission, "customer_id")  # noqa: B009
     )
     return Record(topic, key.encode(), value, _headers(emission, topic))
 

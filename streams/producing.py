@@ -1,6 +1,5 @@
 """Sends files of events to the input topics: as fast as it goes, at a rate, or at an event-time speed."""
 
-import gzip
 import heapq
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from kafka import KafkaProducer
 from msgspec import Struct
 
 from needstream.schemas.times import parse_rfc3339
-from needstream.streams import topics
+from needstream.streams import event_files
 
 _PROGRESS_EVERY = 500
 _LOOK_S = 0.02
@@ -42,20 +41,13 @@ def read_folder(folder: Path) -> Iterator[Outgoing]:
     Raises:
         FileNotFoundError: the folder holds no input file.
     """
-    paths = [
-        (topic, path)
-        for topic in topics.INPUTS
-        for path in (folder / f"{topic}.jsonl", folder / f"{topic}.jsonl.gz")
-        if path.is_file()
-    ]
-    if not paths:
-        message = f"{folder} holds none of {', '.join(f'{topic}.jsonl' for topic in topics.INPUTS)} (.gz too)"
-        raise FileNotFoundError(message)
-    return heapq.merge(*(_read(topic, path) for topic, path in paths), key=lambda line: line.due_ms)
+    return heapq.merge(
+        *(_read(topic, path) for topic, path in event_files.find(folder).items()), key=lambda line: line.due_ms
+    )
 
 
 def produce(
-    broker: str, lines: Iterator[Outgoing], pace: Pace, *, on_progress: Callable[[int, int], None] = lambda *_: None
+    broker: str, lines: Iterator[Outgoing], *, pace: Pace, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> int:
     """Send the lines, keyed, and wait until every one is acknowledged.
 
@@ -78,7 +70,7 @@ def produce(
         for line in lines:
             first_ms = line.due_ms if first_ms is None else first_ms
             at_ms = line.due_ms
-            _wait(pace, sent, (at_ms - first_ms) / 1000, started_s=started_s)
+            _wait(pace, sent, passed_s=(at_ms - first_ms) / 1000, started_s=started_s)
             pending.append(producer.send(line.topic, key=line.key, value=line.value))
             sent += 1
             if sent % _PROGRESS_EVERY == 0:
@@ -99,7 +91,7 @@ def _confirmed(pending: list[Any]) -> list[Any]:
     return []
 
 
-def _wait(pace: Pace, sent: int, passed_s: float, *, started_s: float) -> None:
+def _wait(pace: Pace, sent: int, *, passed_s: float, started_s: float) -> None:
     due_s = max(
         sent / pace.rate if pace.rate else 0.0,
         passed_s / pace.speed if pace.speed else 0.0,
@@ -110,17 +102,14 @@ def _wait(pace: Pace, sent: int, passed_s: float, *, started_s: float) -> None:
 
 
 def _read(topic: str, path: Path) -> Iterator[Outgoing]:
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
     newest_ms = 0
-    with opened as file:
-        for line in file:
-            value = line.rstrip(b"\r\n")
+    for value in event_files.read_lines(path):
+        key = None
+        try:
+            event = orjson.loads(value)
+            newest_ms = max(newest_ms, parse_rfc3339(event["event_time"]))
+            identity = event.get("customer_id") or event.get("anonymous_id")
+            key = str(identity).encode() if identity else None
+        except (ValueError, KeyError, TypeError, AttributeError):
             key = None
-            try:
-                event = orjson.loads(value)
-                newest_ms = max(newest_ms, parse_rfc3339(event["event_time"]))
-                identity = event.get("customer_id") or event.get("anonymous_id")
-                key = str(identity).encode() if identity else None
-            except (ValueError, KeyError, TypeError, AttributeError):
-                key = None
-            yield Outgoing(newest_ms, topic, key, value)
+        yield Outgoing(newest_ms, topic, key, value)

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ _FOR_TESTS = frozenset({"NEEDSTREAM_DATA", "NEEDSTREAM_TEST_BROKERS", "NEEDSTREA
 _PORTS = range(65_536)
 
 
-class SettingsRefused(ValueError):  # noqa: N818 - reads better than "error" where it is caught
+class SettingsRefused(ValueError):
     """Raised for an unknown or unusable setting; names it, its value and what is valid."""
 
 
@@ -132,7 +132,7 @@ def _level(given: str) -> str:
     return given.upper()
 
 
-_READERS = {
+_READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     f"{PREFIX}BROKER": ("broker", _text),
     f"{PREFIX}APP_ID": ("app_id", _text),
     f"{PREFIX}PACK": ("pack", _text),

@@ -10,7 +10,6 @@ from typing import Any
 
 import faust
 
-
 NAME = "customer-states"
 _OFFSET_KEY = b"__faust\0offset__"
 
@@ -42,20 +41,20 @@ class PartitionStore:
         if self._in_memory:
             found = self._store.data.get(key)
         else:
-            found = self._store._db_for_partition(self._partition).get(key)  # noqa: SLF001
+            found = self._store._db_for_partition(self._partition).get(key)
         return found
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """Every stored snapshot of the partition."""
         if self._in_memory:
-            partition_of = self._store._key_partition  # noqa: SLF001
+            partition_of = self._store._key_partition
             pairs = (
                 (key, stored)
                 for key, stored in list(self._store.data.items())
                 if partition_of.get(key) == self._partition
             )
         else:
-            pairs = iter(self._store._db_for_partition(self._partition).items())  # noqa: SLF001
+            pairs = iter(self._store._db_for_partition(self._partition).items())
         for key, stored in pairs:
             if key != _OFFSET_KEY and stored is not None:
                 yield key.decode(), stored
@@ -67,15 +66,13 @@ class PartitionStore:
             if self._in_memory:
                 if stored is None:
                     self._store.data.pop(key, None)
-                    self._store._key_partition.pop(key, None)  # noqa: SLF001
+                    self._store._key_partition.pop(key, None)
                 else:
                     self._store.data[key] = stored
-                    self._store._key_partition[key] = self._partition  # noqa: SLF001
+                    self._store._key_partition[key] = self._partition
             else:
-                opened = self._store._db_for_partition(self._partition)  # noqa: SLF001
+                opened = self._store._db_for_partition(self._partition)
                 if stored is None:
                     opened.delete(key)
                 else:
                     opened.put(key, stored)
-
-

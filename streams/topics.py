@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
+
+from needstream.streams.brokers import interface
 
 DEFAULT_PARTITIONS = 4
 VISIBLE_TIMEOUT_MS = 15_000
-CONNECT_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 10.0
 DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -333,15 +335,10 @@ def _existing(admin: KafkaAdminClient) -> dict[str, ExistingTopic]:
 
 @contextmanager
 def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
-    try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","),
-            client_id="needstream-topics",
-            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
-        )
-    except KafkaError as error:
+    if not interface.await_answer(bootstrap, CONNECT_TIMEOUT_S, alive=lambda: True):
         msg = f"no broker answers at {bootstrap}: start one, or correct NEEDSTREAM_BROKER"
-        raise ConnectionError(msg) from error
+        raise ConnectionError(msg)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="needstream-topics")
     try:
         yield admin
     finally:

@@ -87,8 +87,7 @@ class Lanes:
     def caught_up(self) -> bool:
         """Whether every assigned input has been read and applied to its end."""
         return bool(self._lanes) and all(
-            not lane.has_work and len(self._read_to_end(lane)) == len(topics.INPUTS)
-            for lane in self._lanes.values()
+            not lane.has_work and len(self._read_to_end(lane)) == len(topics.INPUTS) for lane in self._lanes.values()
         )
 
     def _assigned(self) -> list[int]:
@@ -110,18 +109,12 @@ class Lanes:
 
     def _read_to_end(self, lane: Lane) -> frozenset[str]:
         consumer = transport.consumer(self._app)
-        return frozenset(
-            topic for topic in topics.INPUTS if consumer.position_is_at_end(TP(topic, lane.number))
-        )
+        return frozenset(topic for topic in topics.INPUTS if consumer.position_is_at_end(TP(topic, lane.number)))
 
     def _at_end(self, lane: Lane) -> frozenset[str]:
         """Inputs that are not waited for: read to their end, and silent for the ordering wait."""
         heard_before_s = time.monotonic() - self._ordering_wait_s
-        return frozenset(
-            topic
-            for topic in self._read_to_end(lane)
-            if lane.last_arrival_s[topic] <= heard_before_s
-        )
+        return frozenset(topic for topic in self._read_to_end(lane) if lane.last_arrival_s[topic] <= heard_before_s)
 
     async def _pace(self, lane: Lane) -> None:
         at_end = self._at_end(lane)

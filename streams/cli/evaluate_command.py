@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
 
 
-def evaluate(source: options.InputFolder, pack: options.PackName = "bank", as_json: options.Json = False) -> None:
+def evaluate(*, source: options.InputFolder, pack: options.PackName = "bank", as_json: options.Json = False) -> None:
     """Replay files and report how good every model's recorded scores were.
 
     Each score is judged when its label has matured, before the model learns from it.

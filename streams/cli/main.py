@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:  # noqa: FBT001 - the signature of a Typer callback
+def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"needstream {version('needstream')}")
         raise typer.Exit

@@ -28,11 +28,15 @@ def broker_address(given: str | None) -> str:
 
 Broker = Annotated[
     str | None,
-    typer.Option(help="host:port of the Kafka cluster.  [default: NEEDSTREAM_BROKER or localhost:9092]", show_default=False),
+    typer.Option(
+        help="host:port of the Kafka cluster.  [default: NEEDSTREAM_BROKER or localhost:9092]", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 InputFolder = Annotated[
     Path,
-    typer.Option("--input", exists=True, file_okay=False, help="Folder with files named by topic, such as clickstream.v1.jsonl."),
+    typer.Option(
+        "--input", exists=True, file_okay=False, help="Folder with files named by topic, such as clickstream.v1.jsonl."
+    ),
 ]
 PackName = Annotated[str, typer.Option("--pack", help="A shipped domain pack, or a folder with one.")]

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def produce(
+    *,
     source: options.InputFolder,
     broker: options.Broker = None,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0.0,
@@ -37,7 +38,7 @@ def produce(
         sent = producing.produce(
             address,
             producing.read_folder(source),
-            producing.Pace(rate, speed),
+            pace=producing.Pace(rate, speed),
             on_progress=lambda count, at_ms: progress.update(bar, completed=count, at=rfc3339(at_ms)),
         )
     typer.echo(f"{sent:,} events acknowledged by {address}")

@@ -1,9 +1,8 @@
 """``needstream replay``: the same step over files."""
 
-import gzip
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from needstream.schemas.times import parse_rfc3339
-from needstream.streams import topics
+from needstream.streams import event_files
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
 from needstream.streams.replay import Replay, ReplayOptions
@@ -24,16 +23,21 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
+    *,
     source: options.InputFolder,
-    target: Annotated[Path, typer.Option("--output", file_okay=False, help="Folder for <topic>.jsonl and report.json.")],
+    target: Annotated[
+        Path, typer.Option("--output", file_okay=False, help="Folder for <topic>.jsonl and report.json.")
+    ],
     pack: options.PackName = "bank",
     shuffle_within: Annotated[str, typer.Option(help="Shuffle arrivals by at most this much event time.")] = "0s",
     seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
     models: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Signed snapshots to score with; learning is off then.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Signed snapshots to score with; learning is off then."),
     ] = None,
     now: Annotated[
-        str | None, typer.Option(help="Newest acceptable event time before the tolerance, RFC 3339.  [default: the clock]")
+        str | None,
+        typer.Option(help="Newest acceptable event time before the tolerance, RFC 3339.  [default: the clock]"),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -52,7 +56,7 @@ def replay(
             model_key=settings.model_key,
         ),
     )
-    total = sum(_count_lines(path) for topic in topics.INPUTS for path in source.glob(f"{topic}.jsonl*"))
+    total = event_files.count_lines(source)
     with Progress(
         TextColumn("replaying"),
         BarColumn(),
@@ -74,12 +78,6 @@ def replay(
         f"{counts.get('records', 0):,} records, {report['customers']:,} customers: {sent:,} signals and alerts, "
         f"{rejected:,} dead letters; see {target / 'report.json'}"
     )
-
-
-def _count_lines(path: Path) -> int:
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
-        return sum(1 for _ in file)
 
 
 def _now_ms(now: str | None) -> int:

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(
+    *,
     broker: options.Broker = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
     need: Annotated[str | None, typer.Option(help="Only this need or alert, such as loan or churn.")] = None,
@@ -35,7 +36,9 @@ def tail(
     """Print need signals and alerts as they appear."""
     console = Console()
     shown = 0
-    for signal in read_signals(options.broker_address(broker), from_beginning=from_beginning, silence_ms=options.duration_ms(wait)):
+    for signal in read_signals(
+        options.broker_address(broker), from_beginning=from_beginning, silence_ms=options.duration_ms(wait)
+    ):
         if customer not in (None, signal["customer_id"]) or scenario not in (None, signal["scenario"]):
             continue
         if need not in (None, signal.get("need"), signal.get("alert")):

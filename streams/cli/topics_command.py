@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    *,
     broker: options.Broker = None,
     partitions: Partitions = topics.DEFAULT_PARTITIONS,
     replication: Replication = 1,
@@ -35,6 +36,7 @@ def plan(
 
 
 def apply(
+    *,
     broker: options.Broker = None,
     partitions: Partitions = topics.DEFAULT_PARTITIONS,
     replication: Replication = 1,

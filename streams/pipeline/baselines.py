@@ -9,6 +9,7 @@ from needstream.schemas import events, money
 from needstream.schemas.state import Balance, Credit, CustomerState, Income
 from needstream.schemas.times import DAY_MS
 from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.pipeline.vocabulary import AMOUNT
 
 BUCKET_MS = 30 * DAY_MS
 SAME_SALARY_DAYS = 10.0
@@ -38,10 +39,10 @@ def add_amount(state: CustomerState, transaction: events.Transaction, *, at_ms: 
     home = state.traits.home_currency
     if not home:
         home = state.traits.home_currency = currency
-    if currency != home or transaction.event_type == "balance":
+    key = f"{AMOUNT}tx.{transaction.event_type}"
+    if currency != home or key not in definitions.counted:
         return
     amount = money.minor_units(transaction.amount, currency) / 10 ** money.EXPONENTS[currency]
-    key = f"amount.tx.{transaction.event_type}"
     state.counters[key] = decay.add(
         state.counters.get(key), amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms
     )

@@ -25,6 +25,7 @@ class Leaf(Struct, frozen=True):
     compared: str
     reading: features.Reading
     holds: Test
+    counters: tuple[str, ...]
 
 
 class Compiled(Struct, frozen=True):
@@ -40,7 +41,7 @@ class Compiled(Struct, frozen=True):
                 feature=leaf.feature,
                 value=round(leaf.reading(state, at_ms), 4),
                 compared=leaf.compared,
-                last_seen=_last_seen(leaf.feature, state),
+                last_seen=_last_seen(leaf.counters, state),
             )
             for leaf in self.leaves
             if leaf.holds(state, at_ms)
@@ -48,11 +49,15 @@ class Compiled(Struct, frozen=True):
 
 
 class Compiler:
-    """Compiles conditions and features of one pack; whatever it refuses it refuses with the place."""
+    """Compiles conditions and features of one pack; whatever it refuses it refuses with the place.
+
+    ``counted`` is every counter that something compiled so far reads.
+    """
 
     def __init__(self, vocabulary: Vocabulary, half_lives_ms: Sequence[float]) -> None:
         self._vocabulary = vocabulary
         self._half_lives_ms = tuple(half_lives_ms)
+        self.counted: set[str] = set()
 
     def feature(self, name: str, place: str) -> features.Reading:
         """The reading of a feature.
@@ -61,6 +66,7 @@ class Compiler:
             DefinitionError: no such feature, or of a fact that does not occur.
         """
         self._vocabulary.check_feature(name, place)
+        self.counted.update(self._vocabulary.counters_of(name))
         return features.compile_feature(name, self._half_lives_ms)
 
     def condition(self, declared: packs.Condition | None, place: str) -> Compiled:
@@ -96,7 +102,8 @@ class Compiler:
         stated = [f"{word} {bound:g}" for word, bound in zip(words, bounds, strict=True) if bound is not None]
         if not stated:
             raise DefinitionError(place, f"{feature} needs a bound: at_least, at_most, above or below")
-        return Leaf(feature, " and ".join(stated), reading, _within(reading, bounds))
+        counters = self._vocabulary.counters_of(feature)
+        return Leaf(feature, " and ".join(stated), reading, _within(reading, bounds), counters)
 
 
 def _within(reading: features.Reading, bounds: tuple[float | None, ...]) -> Test:
@@ -131,6 +138,6 @@ def _always(_: CustomerState, __: int) -> bool:
     return True
 
 
-def _last_seen(feature: str, state: CustomerState) -> str | None:
-    counter = state.counters.get(feature.partition(".")[2])
+def _last_seen(counters: tuple[str, ...], state: CustomerState) -> str | None:
+    counter = state.counters.get(counters[0]) if counters else None
     return rfc3339(int(counter[0])) if counter else None

@@ -15,7 +15,7 @@ from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_duration
 from needstream.streams.pipeline.conditions import Compiler
 from needstream.streams.pipeline.refusals import DefinitionError
-from needstream.streams.pipeline.vocabulary import Vocabulary
+from needstream.streams.pipeline.vocabulary import SESSION_CLOSED, Vocabulary
 from needstream.streams.pipeline.wordings import Wording
 
 __all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions", "FactIndex"]
@@ -93,6 +93,9 @@ class FactIndex(Generic[Matched]):
 class Definitions:
     """Everything a step needs to know about the domain.
 
+    Only what something reads is counted (``counted``): it keeps states small, and remembers of a person no more than
+    is used. A counter that a new version of a pack reads for the first time starts at nothing.
+
     Raises:
         DefinitionError: names the declaration that is impossible or contradicts another one.
     """
@@ -132,6 +135,7 @@ class Definitions:
             for place, declared in enumerate(pack.scenarios)
         )
         self.by_timer = {scenario.timer: scenario for scenario in self.scenarios}
+        self.counted = frozenset(compiler.counted | {SESSION_CLOSED})
         self._index()
         self._check_scenarios()
         self._check_models()

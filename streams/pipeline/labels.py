@@ -6,6 +6,7 @@ lateness, so the share of positives a learner sees is the true one.
 """
 
 import hashlib
+import struct
 
 from needstream.schemas.signals import LabelledExample
 from needstream.schemas.state import Ask, CustomerState, Prediction
@@ -15,12 +16,30 @@ from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.occasions import Occasion
 
 
+_FLOAT_BYTES = 4
+
+
 def feature_values(occasion: Occasion) -> tuple[float, ...]:
     """The feature vector as it is stored: single precision, in the pack's order."""
     state, at_ms, vector = occasion.state, occasion.at_ms, occasion.definitions.vector
     exact = [reading(state, at_ms) for reading in occasion.definitions.readings]
     values: tuple[float, ...] = vector.unpack(vector.pack(*exact))
     return values
+
+
+def packed(values: tuple[float, ...]) -> bytes:
+    """A vector for keeping: a bit per value that is not zero, then those values. Most are zero."""
+    present = sum(1 << place for place, value in enumerate(values) if value)
+    kept = [value for value in values if value]
+    return present.to_bytes(_mask_bytes(len(values)), "little") + struct.pack(f"<{len(kept)}f", *kept)
+
+
+def unpacked(kept: bytes, size: int) -> tuple[float, ...]:
+    """The vector of ``size`` values that was packed."""
+    width = _mask_bytes(size)
+    present = int.from_bytes(kept[:width], "little")
+    values = iter(struct.unpack(f"<{(len(kept) - width) // _FLOAT_BYTES}f", kept[width:]))
+    return tuple(next(values) if present >> place & 1 else 0.0 for place in range(size))
 
 
 def remember(occasion: Occasion) -> None:
@@ -32,8 +51,7 @@ def remember(occasion: Occasion) -> None:
     for model in definitions.models:
         said = scores[model.declared.name]
         asks[model.declared.name] = Ask(occasion.at_ms + model.horizon_ms, said.probability, said.version)
-    packed = definitions.vector.pack(*values)
-    state.predictions.append(Prediction(occasion.at_ms, packed, definitions.feature_set, asks))
+    state.predictions.append(Prediction(occasion.at_ms, packed(values), definitions.feature_set, asks))
     _arm(state, definitions)
 
 
@@ -71,7 +89,7 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
                         example_id=_example_id(state.customer_id, name, made_ms=prediction.made_ms),
                         customer_id=state.customer_id,
                         model=name,
-                        features=definitions.vector.unpack(prediction.features),
+                        features=unpacked(prediction.features, len(definitions.readings)),
                         feature_set=prediction.feature_set,
                         score=ask.score,
                         model_version=ask.model_version,
@@ -83,6 +101,10 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
     state.predictions = [prediction for prediction in state.predictions if prediction.asks]
     _arm(state, definitions)
     return resolved
+
+
+def _mask_bytes(size: int) -> int:
+    return (size + 7) // 8
 
 
 def _arm(state: CustomerState, definitions: Definitions) -> None:

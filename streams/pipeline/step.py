@@ -76,7 +76,8 @@ def _count(state: CustomerState, facts: Sequence[str], *, at_ms: int, definition
     counters, half_lives_ms = state.counters, definitions.half_lives_ms
     for fact in facts:
         labels.mark(state, fact, at_ms=at_ms, definitions=definitions)
-        counters[fact] = decay.add(counters.get(fact), 1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
+        if fact in definitions.counted:
+            counters[fact] = decay.add(counters.get(fact), 1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
 
 
 def _propose(occasion: Occasion, facts: Sequence[str]) -> list[candidates.Candidate]:

@@ -16,6 +16,9 @@ SESSION_CLOSED = "session.closed"
 SALARY = "tx.salary"
 CREDIT_SCORE = "credit.score"
 
+AMOUNT = "amount."
+"""What the counter of an amount is called: ``amount.tx.deposit`` adds up what ``tx.deposit`` counts."""
+
 _OF_A_PRODUCT = ("view", "search", "interest", "form", "apply")
 _AMOUNTS = ("amount_30d", "monthly")
 _OF_A_FORM = "hours_open"
@@ -95,6 +98,15 @@ class Vocabulary:
             kinds = sorted(self.families["tx"] - {"salary", "balance"})
             valid = ", ".join(f"tx.{kind}" for kind in kinds)
             raise DefinitionError(place, f"{fact!r} has no amount to add up; these have: {valid}")
+
+    def counters_of(self, feature: str) -> tuple[str, ...]:
+        """The counters that a (checked) feature reads."""
+        family, _, fact = feature.partition(".")
+        if family == _OF_A_FORM:
+            return f"form.{fact}", f"apply.{fact}"
+        if family in _AMOUNTS:
+            return (f"{AMOUNT}{fact}",)
+        return (fact,) if fact else ()
 
     def check_product(self, product: str, place: str) -> None:
         """Refuse a product the pack does not list.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import orjson
 import pytest
-import running
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
+import running
 from needstream.simulation import parameters, simulator
 from needstream.streams import brokers, producing, topics
 from needstream.streams.packs import loader
@@ -53,7 +55,7 @@ def test_worker_says_what_replay_says_whatever_the_number_of_partitions(
 ) -> None:
     """Same log, same pinned models: the same ids and payloads on every output topic."""
     topics.apply(fresh_broker.bootstrap, partitions)
-    count = producing.produce(fresh_broker.bootstrap, producing.read_folder(events), FULL_SPEED)
+    count = producing.produce(fresh_broker.bootstrap, producing.read_folder(events), pace=FULL_SPEED)
     models = str(replayed / "learned" / f"{topics.MODEL_SNAPSHOTS}.jsonl")
 
     with running.worker(fresh_broker.bootstrap, tmp_path, models=models, ordering_wait="500ms") as worker:
@@ -93,7 +95,7 @@ def test_bad_records_become_dead_letters_and_their_neighbours_are_processed(
         producing.Outgoing(0, topics.CLICKSTREAM, b"c1", value)
         for value in itertools.chain.from_iterable(zip(bad, good, strict=True))
     ]
-    producing.produce(fresh_broker.bootstrap, iter(lines), FULL_SPEED)
+    producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
 
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
         worker.await_caught_up(len(lines))
@@ -129,7 +131,7 @@ def test_outputs_carry_cloudevents_headers(fresh_broker: brokers.Broker, tmp_pat
         for day, score in ((1, 700), (2, 600))
     ]
     lines = [producing.Outgoing(0, topics.CUSTOMERS, b"c1", value) for value in scores]
-    producing.produce(fresh_broker.bootstrap, iter(lines), FULL_SPEED)
+    producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
 
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
         worker.await_caught_up(len(lines))
@@ -152,9 +154,6 @@ def test_outputs_carry_cloudevents_headers(fresh_broker: brokers.Broker, tmp_pat
 
 
 def test_worker_refuses_topics_that_are_not_co_partitioned(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
-    from kafka import KafkaAdminClient
-    from kafka.admin import NewTopic
-
     topics.apply(fresh_broker.bootstrap, 2)
     admin = KafkaAdminClient(bootstrap_servers=fresh_broker.bootstrap)
     admin.delete_topics([topics.TRANSACTIONS])
@@ -178,13 +177,13 @@ def test_restarted_worker_goes_on_with_states_and_models(
     topics.apply(fresh_broker.bootstrap, 2)
     lines = list(producing.read_folder(events))
     middle = len(lines) // 2
-    producing.produce(fresh_broker.bootstrap, iter(lines[:middle]), FULL_SPEED)
+    producing.produce(fresh_broker.bootstrap, iter(lines[:middle]), pace=FULL_SPEED)
     with running.worker(fresh_broker.bootstrap, tmp_path / "first", ordering_wait="500ms") as worker:
         worker.await_caught_up(middle)
         assert worker.terminate() == 0
     before = running.published(fresh_broker.bootstrap, topics.LABELLED_EXAMPLES)
 
-    producing.produce(fresh_broker.bootstrap, iter(lines[middle:]), FULL_SPEED)
+    producing.produce(fresh_broker.bootstrap, iter(lines[middle:]), pace=FULL_SPEED)
     with running.worker(fresh_broker.bootstrap, tmp_path / "second", ordering_wait="500ms") as worker:
         worker.await_caught_up(len(lines) - middle)
         assert worker.terminate() == 0
@@ -197,7 +196,7 @@ def test_restarted_worker_goes_on_with_states_and_models(
         snapshot = orjson.loads(record.value)
         assert snapshot["version"] >= newest.get(snapshot["model"], 0)
         newest[snapshot["model"]] = snapshot["version"]
-    learned = {name: 0 for name in newest}
+    learned = dict.fromkeys(newest, 0)
     for record in examples:
         learned[orjson.loads(record.value)["model"]] += 1
     assert learned == newest

@@ -57,7 +57,9 @@ def test_a_merge_is_the_union_of_both_histories(left: list[tuple[int, float]], r
     assert merged == decay.merge(counted(right), counted(left), half_lives_ms=HALF_LIVES_MS)
 
 
-@given(histories, st.integers(0, 2), st.lists(st.integers(0, 400 * DAY_MS), min_size=2, max_size=5))
+@given(
+    history=histories, place=st.integers(0, 2), ages_ms=st.lists(st.integers(0, 400 * DAY_MS), min_size=2, max_size=5)
+)
 def test_a_reading_never_grows_while_nothing_happens(
     history: list[tuple[int, float]], place: int, *, ages_ms: list[int]
 ) -> None:

@@ -95,3 +95,50 @@ def test_a_model_of_other_features_or_name_is_not_resumed(scorer: Scorer) -> Non
     learner.resume(training.trained(70, name="card").export())
 
     assert ([0], []) == ([model.version for model in learner.export()], scorer.published())
+
+
+def test_a_redelivered_example_is_learned_once(learner: Learner) -> None:
+    """Offsets of one model rise; what stands at or before the newest learned one has been learned."""
+    for offset in (3, 4, 4, 3, 9, 0, 9):
+        values, label = EXAMPLES[offset]
+        learner.learn(labelled(values, label, score=0.5), offset=offset)
+
+    assert (3, 3) == (learner.export()[1].version, learner.quality()[1].judged)
+
+
+def test_a_restart_goes_on_behind_the_newest_learned_offset(learner: Learner, scorer: Scorer) -> None:
+    for offset, (values, label) in enumerate(EXAMPLES[:60]):
+        learner.learn(labelled(values, label), offset=offset)
+    restarted = Learner(["loan", "card"], training.FEATURES, scorer=scorer)
+    for exported in learner.export():
+        restarted.resume(exported)
+    for offset, (values, label) in enumerate(EXAMPLES):
+        restarted.learn(labelled(values, label), offset=offset)
+
+    assert len(EXAMPLES) == restarted.export()[1].version
+    assert training.trained(len(EXAMPLES)).export().weights == restarted.export()[1].weights
+
+
+def test_models_have_offsets_of_their_own(learner: Learner) -> None:
+    values, label = EXAMPLES[0]
+    learner.learn(labelled(values, label), offset=9)
+    learner.learn(labelled(values, label, model="card"), offset=2)
+
+    assert [1, 1] == [model.version for model in learner.export()]
+
+
+def test_it_publishes_when_told(learner: Learner, scorer: Scorer) -> None:
+    learner.learn(labelled(*EXAMPLES[0]))
+
+    assert learner.publish("loan") == scorer.published()[0]
+
+
+def test_it_knows_the_examples_it_would_learn(learner: Learner, scorer: Scorer) -> None:
+    example = labelled(*EXAMPLES[0])
+    of_others = Learner(["loan"], training.FEATURES[::-1], scorer=scorer)
+
+    assert (True, False, False) == (
+        learner.knows(example),
+        learner.knows(labelled(*EXAMPLES[0], model="mortgage")),
+        of_others.knows(example),
+    )

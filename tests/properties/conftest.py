@@ -1,12 +1,15 @@
 """A small simulated population, and models pinned to what they had learned of it."""
 
+import random
+
 import msgspec
 import pytest
 
 import stories
+from builders import click, consent, customer_event, feedback, transaction
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs
+from needstream.schemas import codecs, times
 from needstream.schemas.signals import LabelledExample
 from needstream.simulation import parameters, simulator
 from needstream.streams import topics
@@ -45,9 +48,54 @@ def few(population):
 
 
 @pytest.fixture(scope="session")
+def crowd(population):
+    """Six customers who do something every few minutes for three days, with every delay within the allowed lateness.
+
+    Predictions are made hourly and judged within hours, so that all alarms ring.
+    """
+    pack = population.definitions.pack
+    time = msgspec.structs.replace(pack.time, sample_every="1h", sample_while_idle="6h")
+    models = tuple(msgspec.structs.replace(model, horizon="3h") for model in pack.models)
+    definitions = stories.changed(population.definitions, time=time, models=models)
+    log = stories.delayed(stories.arrivals(*_busy_days(seed=1)), definitions.allowed_lateness_ms, seed=1)
+    return Scene(definitions, log, scorer=population.scorer)
+
+
+@pytest.fixture(scope="session")
 def lived(population):
     """The population's whole run."""
     return population.run().feed(population.log).finish(until=max(each.at_ms for each in population.log))
+
+
+def _busy_days(*, seed, customers=6, records=1_500, span_ms=3 * times.DAY_MS):
+    """Anything anybody may do, erasure included, one after another."""
+    chance = random.Random(seed)
+    start_ms = times.parse_rfc3339("2025-03-01T00:00:00Z")
+    moments = sorted(start_ms + chance.randrange(span_ms) for _ in range(records))
+    for place, at_ms in enumerate(moments):
+        said = {"at": times.rfc3339(at_ms), "customer": f"c{chance.randrange(customers)}", "event_id": f"e{place}"}
+        kind = chance.choices(range(len(_DEEDS)), weights=[weight for weight, _ in _DEEDS])[0]
+        yield _DEEDS[kind][1](chance, said)
+
+
+_DEEDS = (
+    (40, lambda chance, said: click(**said, url=chance.choice(["/loans", "/loans/rates", "/wealth", "/cards", "/x"]))),
+    (5, lambda chance, said: click("search", **said, query=chance.choice(["borrow", "invest", "weather"]))),
+    (5, lambda chance, said: click("form_step", **said, form="loan_application", step=chance.choice("123"))),
+    (1, lambda chance, said: click("form_step", **said, form="loan_application", step="submitted")),
+    (
+        3,
+        lambda chance, said: click(**said | {"customer": None, "anonymous": chance.choice(["a1", "a2"])}, url="/loans"),
+    ),
+    (20, lambda chance, said: transaction(**said, balance_after=f"{chance.randrange(9000)}.00")),
+    (10, lambda chance, said: transaction("instalment", **said)),
+    (5, lambda chance, said: transaction("transfer_in", **said, counterparty="ACME payroll")),
+    (2, lambda chance, said: transaction("fx_remittance", **said)),
+    (4, lambda chance, said: consent(**said, status=chance.choice(["GRANTED", "GRANTED", "DENIED"]))),
+    (3, lambda chance, said: customer_event("credit_score", **said, score=chance.randrange(500, 900))),
+    (1, lambda chance, said: customer_event("erasure", **said)),
+    (2, lambda chance, said: feedback(**said, text="slow")),
+)
 
 
 def _bank():

@@ -76,7 +76,9 @@ def worker(bootstrap: str, directory: Path, **settings: str) -> Iterator[Running
     log = directory / "worker.log"
     program = "from needstream.streams.cli.main import run; run()"
     with log.open("ab") as lines:
-        process = subprocess.Popen([sys.executable, "-c", program, "worker"], env=environment, stdout=lines, stderr=lines)
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, "worker"], env=environment, stdout=lines, stderr=lines
+        )
     try:
         yield RunningWorker(process, port, log)
     finally:

@@ -70,6 +70,11 @@ def delayed(log: Sequence[inputs.Arrival], within_ms: int, *, seed: int) -> list
     return numbered
 
 
+def merge_order(arrival: inputs.Arrival) -> tuple[int, int, str]:
+    """The order in which records within the allowed lateness are applied."""
+    return arrival.at_ms, topics.INPUTS.index(arrival.topic), arrival.event.event_id
+
+
 def changed(definitions: Definitions, **sections: object) -> Definitions:
     """The same pack with some sections replaced."""
     return Definitions(msgspec.structs.replace(definitions.pack, **sections))
@@ -125,6 +130,10 @@ class Run:
         return {
             customer_id: states.snapshot(msgspec.structs.replace(state, applied={})) for customer_id, state in restored
         }
+
+    def customers(self) -> list[states.CustomerState]:
+        """Every stored state."""
+        return [states.restore(stored) for _, stored in self.store.items()]
 
     def of(self, kind: type) -> Iterator[object]:
         """The emissions of one kind, in order."""

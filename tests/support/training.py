@@ -20,14 +20,8 @@ def examples(count: int, seed: int = 7) -> list[tuple[list[float], bool]]:
     drawn = []
     for _ in range(count):
         interest, balance = chance.expovariate(0.5), chance.lognormvariate(8, 2)
-        values = [
-            interest,
-            balance,
-            chance.gauss(1, 0.3),
-            chance.choice([0.0, 3.5, 365.0]),
-            chance.uniform(-30, 30),
-            0.0,
-        ]
+        idle_days = chance.choice([0.0, 3.5, 365.0])
+        values = [interest, balance, chance.gauss(1, 0.3), idle_days, chance.uniform(-30, 30), 0.0]
         drawn.append((values, chance.random() < (0.8 if interest > 3 and balance < 5_000 else 0.1)))
     return drawn
 
