@@ -65,13 +65,13 @@ def score(
 
 def demo(
     *,
-    customers: Customers = 1_000,
+    customers: Customers = 600,
     days: Days = 120,
     seed: Seed = 7,
     exit_after: Annotated[
         str, typer.Option(help="Stop playing after this time, such as 60s; 0s plays everything.")
     ] = "0s",
-    days_per_second: Annotated[float, typer.Option(min=0, help="Event-time days sent a second; 0 is unlimited.")] = 4.0,
+    days_per_second: Annotated[float, typer.Option(min=0, help="Event-time days sent a second; 0 is unlimited.")] = 3.0,
     output: Annotated[Path | None, typer.Option(file_okay=False, help="Keep inputs, outputs and logs here.")] = None,
 ) -> None:
     """Play a simulated bank and a real shop through broker, worker and models, and sum up.

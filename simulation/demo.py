@@ -31,10 +31,10 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     """
 
     seed: int = 7
-    customers: int = 1_000
+    customers: int = 600
     days: int = 120
     exit_after_s: float = 0.0
-    days_per_second: float = 4.0
+    days_per_second: float = 3.0
     output: Path | None = None
 
 
@@ -115,7 +115,7 @@ def _play_bank(player: Player, folder: Path) -> None:
         simulator.write(population, folder / "input")
     progress = Progress(title=f"bank, simulated (seed {options.seed})", total=len(population))
     player.perform("bank", folder=folder, progress=progress)
-    card = _judge(folder / "input" / "truth.jsonl", folder / "output", reached_ms=progress.event_time_ms)
+    card = _judge(folder / "input" / "truth.jsonl", folder / "output", reached_ms=progress.applied_ms)
     console.rule("bank: found against the planted truth")
     console.print(scorecard_table.render(card))
     _print_figures(progress, console)

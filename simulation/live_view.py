@@ -24,9 +24,8 @@ def render(progress: Progress, worker_pid: int) -> Group:
 def plain_line(progress: Progress) -> str:
     """The view in one line, for output that is no terminal."""
     lag = max(0, progress.sent - round(progress.records))
-    at = rfc3339(progress.event_time_ms)[:10] if progress.event_time_ms else "-"
     return (
-        f"{time.monotonic() - progress.started_s:5.0f} s  event time {at}  sent {progress.sent:,} of "
+        f"{time.monotonic() - progress.started_s:5.0f} s  event time {_day(progress.applied_ms)}  sent {progress.sent:,} of "
         f"{progress.total:,}  lag {lag:,}  signals {progress.by_scenario.total():,}  "
         f"suppressed {progress.suppressed.total():,}"
     )
@@ -35,15 +34,18 @@ def plain_line(progress: Progress) -> str:
 def _flow(progress: Progress, worker_pid: int) -> Text:
     seconds = max(0.1, time.monotonic() - progress.started_s)
     lag = max(0, progress.sent - round(progress.records))
-    at = rfc3339(progress.event_time_ms)[:10] if progress.event_time_ms else "-"
     share = progress.sent / progress.total if progress.total else 0.0
     text = Text()
-    text.append(f"event time {at}   sent {progress.sent:,} of {progress.total:,} ({share:.0%})   ")
+    text.append(f"event time {_day(progress.applied_ms)}   sent {progress.sent:,} of {progress.total:,} ({share:.0%})   ")
     text.append(f"{progress.records / seconds:,.0f} events/s   lag {lag:,}", style="bold")
     text.append(f"   worker pid {worker_pid}", style="dim")
     if progress.restarts:
         text.append(f"   started again {progress.restarts} times", style="yellow")
     return text
+
+
+def _day(at_ms: int) -> str:
+    return rfc3339(at_ms)[:10] if at_ms else "-"
 
 
 def _signals(progress: Progress) -> Group | Text:

@@ -24,11 +24,14 @@ from kafka import KafkaConsumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from needstream.streams import brokers, producing, topics
+from needstream.streams.brokers import members
 
 PARTITIONS = 4
+GROUP = "needstream-demo"
 READ_TOPICS = (topics.NEED_SIGNALS, topics.CHURN_ALERTS, topics.ALERTS, topics.DECISIONS)
 SHOWN_SIGNALS = 14
 STOP_TIMEOUT_S = 30.0
+THREAD_TIMEOUT_S = 5.0
 
 
 class WorkerFailed(RuntimeError):
@@ -43,6 +46,7 @@ class Progress:
     total: int = 0
     sent: int = 0
     event_time_ms: int = 0
+    applied_ms: int = 0
     records: float = 0.0
     caught_up: bool = False
     restarts: int = 0
@@ -74,6 +78,7 @@ class Stage:
         self._port = _free_port()
         self._stack = ExitStack()
         self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
         self._bootstrap = ""
         self._worker: subprocess.Popen[bytes] | None = None
@@ -86,17 +91,23 @@ class Stage:
         topics.apply(self._bootstrap, PARTITIONS)
         self._start_worker()
         for work in (self._produce, self._read, self._watch):
-            threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
+            thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
         return self
 
     def __exit__(self, *_outcome: object) -> None:
         """Stop the worker in an orderly way, then the broker."""
         self._ending.set()
-        if self._worker is not None and self._worker.poll() is None:
+        for thread in self._threads:
+            thread.join(THREAD_TIMEOUT_S)
+        if self._worker is not None:
             self._worker.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self._worker.wait(STOP_TIMEOUT_S)
-            self._worker.kill()
+            except subprocess.TimeoutExpired:
+                self._worker.kill()
+                self._worker.wait()
         self._stack.close()
 
     @property
@@ -191,18 +202,23 @@ class Stage:
             raise WorkerFailed(message)
         self.progress.caught_up = False
         self.progress.restarts += 1
+        members.expel(self._bootstrap, GROUP)
         self._start_worker()
 
     def _take_metrics(self, exposition: str) -> None:
         records = 0.0
+        watermarks_ms = []
         for family in text_string_to_metric_families(exposition):
             for sample in family.samples:
                 if sample.name == "needstream_records_total":
                     records += sample.value
+                elif sample.name == "needstream_watermark_timestamp_seconds":
+                    watermarks_ms.append(round(sample.value * 1000))
                 elif sample.name in ("needstream_model_quality_ratio", "needstream_model_examples"):
                     figures = self.progress.quality.setdefault(sample.labels["model"], {})
                     figures[sample.labels.get("measure", "examples")] = sample.value
         self.progress.records = records
+        self.progress.applied_ms = min(watermarks_ms, default=0)
 
     def _get(self, path: str) -> bytes:
         try:
@@ -216,6 +232,7 @@ class Stage:
         environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith("NEEDSTREAM_")},
             "NEEDSTREAM_BROKER": self._bootstrap,
+            "NEEDSTREAM_APP_ID": GROUP,
             "NEEDSTREAM_PACK": self._pack,
             "NEEDSTREAM_WEB_PORT": str(self._port),
             "NEEDSTREAM_DATA_DIR": str(self._output / "state"),

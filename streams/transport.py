@@ -41,6 +41,20 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, Message
 
 from needstream.streams.transport_consumer import BatchConsumer, Delivery, Settle, deliveries
+from needstream.streams.transport_thread import rest_between_empty_fetches
+
+__all__ = [
+    "BatchConsumer",
+    "BatchSchema",
+    "Settle",
+    "Transport",
+    "consumer",
+    "install",
+    "producer",
+    "rest_between_empty_fetches",
+    "topic",
+    "url",
+]
 
 SCHEME = "needstream"
 RECORDS_PER_BATCH = 500

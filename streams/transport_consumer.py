@@ -260,11 +260,7 @@ class BatchConsumer(driver.Consumer):
             self.stop_flow()
             self.app.flow_control.suspend()
             self.app.flow_control.clear()
-            self._thread.leaving = True
-            try:
-                await self._settle(inputs)
-            finally:
-                self._thread.leaving = False
+            await self._settle(inputs)
         for tp in revoked:
             self._held.discard(tp)
             self._delivered.pop(tp, None)

@@ -3,7 +3,10 @@
 Private names of aiokafka are used here and nowhere else.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import aiokafka
@@ -18,6 +21,28 @@ FETCH_WAIT_MS = 50
 POLL_S = 0.05
 #: The most records of one partition that leave aiokafka's buffer at a time.
 RECORDS_PER_FETCH = 1000
+#: The least time between two fetches of a broker when the first brought nothing.
+EMPTY_FETCH_S = 0.01
+
+
+def rest_between_empty_fetches(consumer: aiokafka.AIOKafkaConsumer) -> None:
+    """Let a started aiokafka consumer pause after a fetch that came back empty at once.
+
+    A Kafka broker waits for records before it answers, `FETCH_WAIT_MS` here; the embedded one does not, and aiokafka
+    would ask it thousands of times a second.
+    """
+    fetcher = consumer._fetcher
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_and_rest(*request: Any) -> Any:
+        started = time.monotonic()
+        found = await fetch(*request)
+        if not found:
+            with suppress(asyncio.CancelledError):  # as the fetch itself does: a closing fetcher awaits what it cancels
+                await asyncio.sleep(max(0.0, EMPTY_FETCH_S - (time.monotonic() - started)))
+        return found
+
+    fetcher._proc_fetch_request = fetch_and_rest
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -26,13 +51,18 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     #: Positions the latest fetch left behind: while one still holds, what was fetched is what comes next.
     left_at: Mapping[TP, int | None] = {}
 
-    #: Set while partitions are being given up.
-    leaving = False
-
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        # Faust takes aiokafka's round robin for an app without tables, and that tears co-partitioned inputs apart.
+        self._assignor = self.app.assignor
+        consumer._partition_assignment_strategy = [self._assignor]
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        rest_between_empty_fetches(self._ensure_consumer())
 
     async def _fetch_records(  # noqa: PLR0917 - the driver's signature
         self,
@@ -59,17 +89,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return records
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        if not self.leaving:
-            return await super()._commit(offsets)
-        # Apache Kafka accepts a commit until everybody has joined again; a broker that has already gone to the next
-        # generation refuses it. Then the events come again, and that is all: aiokafka would also give up its member id
-        # and join as somebody new, while the group waits for the old member until its session ends.
+        # Apache Kafka accepts a commit until everybody has joined again; a broker that went to the next generation with
+        # the first who joined refuses it. Then the events come again, and that is all. aiokafka would also give up its
+        # member id and join as somebody new, while the group waits for the old member until its session ends. A member
+        # that the group really has forgotten learns so when it joins.
         coordinator = self._ensure_consumer()._coordinator
         coordinator.reset_generation = coordinator.request_rejoin
         try:
             return await super()._commit(offsets)
         finally:
-            del coordinator.reset_generation
+            vars(coordinator).pop("reset_generation", None)
 
     def partition_state(self, tp: TP) -> Any:
         """Return aiokafka's state of an assigned partition, or None."""

@@ -21,6 +21,7 @@ The wrong end offset decides: a table that recovers up to it misses the tail of 
   itself, use Apache Kafka.
 - it applies `retention.ms` by record timestamp at once, record by record: one stamped in the past beyond the topic's
   retention is gone immediately. Stamp records with the present, or create the topic with unlimited retention.
+- a group member that is killed stays a member (no session timeout), and the next one waits for it: see `members.expel`.
 - it holds every record in memory and saves one file (about 1.1 kB for a record of 300 bytes): for demos and tests, not
   for bulk loads.
 """

@@ -83,7 +83,7 @@ def line(signal: dict[str, Any]) -> Text:
     score = signal["score"]
     text = Text(f"{str(signal['event_time'])[:16].replace('T', ' ')}  ", style="dim")
     text.append(f"{kind:<6}", style=_COLOURS.get(kind, "cyan"))
-    text.append(f"{subject:<12}", style="bold")
+    text.append(f"{subject:<15}", style="bold")
     text.append(f"{signal['customer_id']:<12}")
     text.append(f"{'' if score is None else f'{score:.0%}':>4}  ", style="dim")
     text.append(str(signal["explanation"]["en"]))

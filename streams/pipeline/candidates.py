@@ -78,22 +78,17 @@ def from_scenario(occasion: Occasion, scenario: CompiledScenario, *, rang: bool 
     )
 
 
-def from_models(occasion: Occasion) -> list[Candidate]:
+def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
     """A candidate of every warm model whose score rises over its entry threshold.
 
     Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold.
     """
-    scorer = occasion.scorer
-    if not scorer.any_warm():
-        return []
     state = occasion.state
-    values = labels.feature_values(occasion)
-    scores = scorer.scores(values)
     proposed = []
     for model in occasion.definitions.models:
         declared = model.declared
-        score = scores[declared.name].probability
-        served = scorer.warm(declared.name)
+        score = seen.scores[declared.name].probability
+        served = occasion.scorer.warm(declared.name)
         if score is None or served is None:
             continue
         arming = state.armings.get(model.key)
@@ -101,7 +96,7 @@ def from_models(occasion: Occasion) -> list[Candidate]:
             arming.armed = score <= declared.leave_score
         elif score >= declared.enter_score:
             _disarm(state, model.key)
-            evidence, against = _contributions(served, values)
+            evidence, against = _contributions(served, seen.values)
             proposed.append(
                 Candidate(
                     source=model,
@@ -111,7 +106,7 @@ def from_models(occasion: Occasion) -> list[Candidate]:
                     at_ms=occasion.at_ms,
                     trigger_event_id=occasion.trigger_event_id,
                     score=score,
-                    model_version=scores[declared.name].version,
+                    model_version=seen.scores[declared.name].version,
                     horizon=duration_text(model.horizon_ms),
                     confidence=round(score, 4),
                     evidence=evidence,
@@ -139,7 +134,7 @@ def _model_view(occasion: Occasion, scenario: CompiledScenario) -> tuple[float |
     name = CHURN if declared.kind == "churn" else declared.need
     for model in occasion.definitions.models:
         if model.declared.name == name:
-            said = occasion.scorer.scores(labels.feature_values(occasion))[name]
+            said = labels.outlook(occasion).scores[name]
             return said.probability, said.version, duration_text(model.horizon_ms)
     return None, "none", declared.expires_after
 

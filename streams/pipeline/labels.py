@@ -8,13 +8,15 @@ lateness, so the share of positives a learner sees is the true one.
 import hashlib
 import struct
 
+from msgspec import Struct
+
+from needstream.models.scorer import Score
 from needstream.schemas.signals import LabelledExample
 from needstream.schemas.state import Ask, CustomerState, Prediction
 from needstream.schemas.times import rfc3339
 from needstream.streams.pipeline import timers
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.occasions import Occasion
-
 
 _FLOAT_BYTES = 4
 
@@ -42,16 +44,27 @@ def unpacked(kept: bytes, size: int) -> tuple[float, ...]:
     return tuple(next(values) if present >> place & 1 else 0.0 for place in range(size))
 
 
-def remember(occasion: Occasion) -> None:
+class Outlook(Struct, frozen=True):
+    """A customer's features at one moment, and what every model says of them."""
+
+    values: tuple[float, ...]
+    scores: dict[str, Score]
+
+
+def outlook(occasion: Occasion) -> Outlook:
+    """Look at the customer as the models do."""
+    values = feature_values(occasion)
+    return Outlook(values, occasion.scorer.scores(values))
+
+
+def remember(occasion: Occasion, seen: Outlook) -> None:
     """Make one prediction with every model, to be judged later."""
     state, definitions = occasion.state, occasion.definitions
-    values = feature_values(occasion)
-    scores = occasion.scorer.scores(values)
     asks: dict[str, Ask] = {}
     for model in definitions.models:
-        said = scores[model.declared.name]
+        said = seen.scores[model.declared.name]
         asks[model.declared.name] = Ask(occasion.at_ms + model.horizon_ms, said.probability, said.version)
-    state.predictions.append(Prediction(occasion.at_ms, packed(values), definitions.feature_set, asks))
+    state.predictions.append(Prediction(occasion.at_ms, packed(seen.values), definitions.feature_set, asks))
     _arm(state, definitions)
 
 
@@ -81,15 +94,19 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
     meaning = {model.declared.name: model.label_when_seen for model in definitions.models}
     for prediction in state.predictions:
         due = [name for name, ask in prediction.asks.items() if ask.due_ms <= released_ms]
+        if not due:
+            continue
+        is_current = prediction.feature_set == definitions.feature_set
+        values = unpacked(prediction.features, len(definitions.readings)) if is_current else ()
         for name in due:
             ask = prediction.asks.pop(name)
-            if name in meaning and prediction.feature_set == definitions.feature_set:
+            if name in meaning and is_current:
                 resolved.append(
                     LabelledExample(
                         example_id=_example_id(state.customer_id, name, made_ms=prediction.made_ms),
                         customer_id=state.customer_id,
                         model=name,
-                        features=unpacked(prediction.features, len(definitions.readings)),
+                        features=values,
                         feature_set=prediction.feature_set,
                         score=ask.score,
                         model_version=ask.model_version,

@@ -86,8 +86,8 @@ def _propose(occasion: Occasion, facts: Sequence[str]) -> list[candidates.Candid
     triggered = {each.key: each for fact in facts for each in definitions.triggers.of(fact)}
     proposed = [candidates.from_scenario(occasion, scenario) for scenario in triggered.values()]
     found = [candidate for candidate in proposed if candidate is not None]
-    if any(definitions.scored.of(fact) for fact in facts):
-        found += candidates.from_models(occasion)
+    if occasion.scorer.any_warm() and any(definitions.scored.of(fact) for fact in facts):
+        found += candidates.from_models(occasion, labels.outlook(occasion))
     return found
 
 
@@ -130,5 +130,6 @@ def _sample(occasion: Occasion) -> list[Emission]:
     timers.arm(state, timers.SAMPLE, due_ms=at_ms + definitions.sample_every_ms, armed_by="")
     if at_ms < state.suspect_until_ms:
         return []
-    labels.remember(occasion)
-    return arbitration.arbitrate(candidates.from_models(occasion), occasion)
+    seen = labels.outlook(occasion)
+    labels.remember(occasion, seen)
+    return arbitration.arbitrate(candidates.from_models(occasion, seen), occasion)

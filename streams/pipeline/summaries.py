@@ -35,5 +35,5 @@ def summarise(occasion: Occasion) -> list[ProfileSummary]:
 def _scores(occasion: Occasion) -> dict[str, float]:
     if not occasion.scorer.any_warm():
         return {}
-    said = occasion.scorer.scores(labels.feature_values(occasion))
+    said = labels.outlook(occasion).scores
     return {name: score.probability for name, score in said.items() if score.probability is not None}

@@ -7,7 +7,10 @@ import training
 from needstream.models import scorer
 from needstream.models.scorer import Readiness, Score, Scorer
 
-PROBES = [values for values, _ in training.examples(60, seed=11)]
+PROBES = [
+    *(values for values, _ in training.examples(60, seed=11)),
+    *([value] * 6 for value in (-1e300, 1e300, float("nan"), float("-inf"), 0.0)),
+]
 NAMES = ("loan", "card", "churn")
 
 

@@ -144,7 +144,7 @@ def test_lengths_are_inclusive() -> None:
 
 
 def test_sixteen_levels_are_read_and_brackets_in_text_are_no_levels() -> None:
-    at_the_limit = said()[:-1] + b', "x": ' + b"[" * 15 + b"]" * 15 + b"}"
+    at_the_limit = said()[:-1] + b', "x": ' + b"[" * 15 + b"]" * 15 + b', "y": [[]]}'
     in_text = said("feedback", text='{["' * 50)
 
     assert [None, None] == reasons([decoded(at_the_limit), decoded(in_text, "feedback")])

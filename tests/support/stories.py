@@ -15,6 +15,7 @@ import msgspec
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs, events, times
+from needstream.schemas import pack as packs
 from needstream.schemas import state as states
 from needstream.streams import topics
 from needstream.streams.pipeline import inputs
@@ -131,6 +132,10 @@ class Run:
             customer_id: states.snapshot(msgspec.structs.replace(state, applied={})) for customer_id, state in restored
         }
 
+    def stored(self) -> dict[str, bytes]:
+        """Every stored snapshot as it is."""
+        return dict(self.store.items())
+
     def customers(self) -> list[states.CustomerState]:
         """Every stored state."""
         return [states.restore(stored) for _, stored in self.store.items()]
@@ -138,3 +143,22 @@ class Run:
     def of(self, kind: type) -> Iterator[object]:
         """The emissions of one kind, in order."""
         return (emission for emission in self.emissions if isinstance(emission, kind))
+
+
+def new_customer(customer_id: str = "c1", at_ms: int = 0) -> states.CustomerState:
+    """A state in which nothing has happened."""
+    return states.new_customer(customer_id, at_ms)
+
+
+def with_scenario(definitions: Definitions, scenario: packs.Scenario, **fields: object) -> Definitions:
+    """The same pack with some fields of one scenario replaced."""
+    scenarios = tuple(
+        msgspec.structs.replace(each, **fields) if each.id == scenario.id else each
+        for each in definitions.pack.scenarios
+    )
+    return changed(definitions, scenarios=scenarios)
+
+
+def text(at_ms: int) -> str:
+    """RFC 3339 text of a time."""
+    return times.rfc3339(at_ms)

@@ -1,0 +1,17 @@
+from needstream.streams.pipeline.watermark import Watermark
+
+
+def test_the_watermark_is_the_newest_event_time_less_the_lateness():
+    watermark = Watermark(100)
+
+    assert watermark.at_ms is None
+    assert [900, 900, 1900] == [watermark.observe(at_ms) for at_ms in (1000, 500, 2000)]
+
+
+def test_a_tick_advances_an_idle_partition_and_never_sets_it_back():
+    watermark = Watermark(100)
+    watermark.tick(5000)
+    watermark.tick(4000)
+
+    assert 5000 == watermark.at_ms
+    assert 5000 == watermark.observe(4500)
