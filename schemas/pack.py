@@ -136,11 +136,17 @@ class Salary(_Declared, frozen=True, kw_only=True):
 
 
 class Bots(_Declared, frozen=True, kw_only=True):
-    """A session faster than a person: more events than this within the minutes of the session."""
+    """What counts as faster than a person.
+
+    A session of more than ``session_events`` at more than ``events_per_minute`` puts the customer into quarantine; one
+    that has ``hasty_events`` less than ``hasty_gap`` apart on average is not signalled while it stays that fast.
+    """
 
     session_events: Annotated[int, Meta(ge=10)] = 120
     events_per_minute: Annotated[float, Meta(gt=0)] = 20.0
-    quarantine: Duration = "7d"
+    quarantine: Duration = "30d"
+    hasty_events: Annotated[int, Meta(ge=2)] = 4
+    hasty_gap: Duration = "1s"
 
 
 class TimeRules(_Declared, frozen=True, kw_only=True):

@@ -36,7 +36,9 @@ def _flow(progress: Progress, worker_pid: int) -> Text:
     lag = max(0, progress.sent - round(progress.records))
     share = progress.sent / progress.total if progress.total else 0.0
     text = Text()
-    text.append(f"event time {_day(progress.applied_ms)}   sent {progress.sent:,} of {progress.total:,} ({share:.0%})   ")
+    text.append(
+        f"event time {_day(progress.applied_ms)}   sent {progress.sent:,} of {progress.total:,} ({share:.0%})   "
+    )
     text.append(f"{progress.records / seconds:,.0f} events/s   lag {lag:,}", style="bold")
     text.append(f"   worker pid {worker_pid}", style="dim")
     if progress.restarts:

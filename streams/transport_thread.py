@@ -22,7 +22,7 @@ POLL_S = 0.05
 #: The most records of one partition that leave aiokafka's buffer at a time.
 RECORDS_PER_FETCH = 1000
 #: The least time between two fetches of a broker when the first brought nothing.
-EMPTY_FETCH_S = 0.01
+EMPTY_FETCH_S = 0.02
 
 
 def rest_between_empty_fetches(consumer: aiokafka.AIOKafkaConsumer) -> None:

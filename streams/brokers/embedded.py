@@ -22,6 +22,10 @@ The wrong end offset decides: a table that recovers up to it misses the tail of 
 - it applies `retention.ms` by record timestamp at once, record by record: one stamped in the past beyond the topic's
   retention is gone immediately. Stamp records with the present, or create the topic with unlimited retention.
 - a group member that is killed stays a member (no session timeout), and the next one waits for it: see `members.expel`.
+- it answers a fetch at once, empty or with all it has, whatever the request's wait and size limits say; the batch
+  transport paces itself, a bare aiokafka consumer spins.
+- it starts a new group generation with the first member that joins, and refuses the others' commits from then on: with
+  several workers a rebalance delivers again what was not committed before.
 - it holds every record in memory and saves one file (about 1.1 kB for a record of 300 bytes): for demos and tests, not
   for bulk loads.
 """
@@ -33,7 +37,7 @@ from pathlib import Path
 
 from needstream.streams.brokers import interface, local
 
-BINARY = "noida-db.exe" if os.name == "nt" else "noida-db"
+BINARY = "noida-db"
 
 
 class EmbeddedBroker(local.LocalBroker):

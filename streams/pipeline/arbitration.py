@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from needstream.schemas.signals import Decision, Gate
 from needstream.schemas.times import rfc3339
-from needstream.streams.pipeline import announcements
+from needstream.streams.pipeline import announcements, sessions
 from needstream.streams.pipeline.candidates import Candidate
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.occasions import Occasion
@@ -70,9 +70,11 @@ def _first_closed(candidate: Candidate, occasion: Occasion) -> tuple[Gate, str]:
 
 
 def _suspected_bot(candidate: Candidate, occasion: Occasion) -> str | None:
-    until_ms = occasion.state.suspect_until_ms
-    if candidate.at_ms < until_ms:
-        return f"faster than a person, quarantined until {rfc3339(until_ms)}"
+    state = occasion.state
+    if candidate.at_ms < state.suspect_until_ms:
+        return f"faster than a person, quarantined until {rfc3339(state.suspect_until_ms)}"
+    if state.session is not None and sessions.is_hasty(state.session, occasion.definitions):
+        return f"{state.session.events} events faster than a person"
     return None
 
 

@@ -81,10 +81,13 @@ def from_scenario(occasion: Occasion, scenario: CompiledScenario, *, rang: bool 
 def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
     """A candidate of every warm model whose score rises over its entry threshold.
 
-    Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold.
+    Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold. Nothing is
+    said of a customer younger than the sampling interval: the models have never learned from one.
     """
     state = occasion.state
-    proposed = []
+    proposed: list[Candidate] = []
+    if occasion.at_ms - state.first_ms < occasion.definitions.sample_every_ms:
+        return proposed
     for model in occasion.definitions.models:
         declared = model.declared
         score = seen.scores[declared.name].probability

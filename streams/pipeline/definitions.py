@@ -106,6 +106,7 @@ class Definitions:
         self.vocabulary = Vocabulary(pack)
         self._check_names()
         self._read_times(pack.time)
+        self.hasty_gap_ms = parse_duration(pack.bots.hasty_gap)
         self.quarantine_ms = _span(pack.bots.quarantine, "bots.quarantine")
         self.distress_lasts_ms = _span(pack.distress_lasts, "distress_lasts")
         self.products = frozenset(pack.products)

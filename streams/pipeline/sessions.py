@@ -37,6 +37,14 @@ def is_inhuman(session: Session, definitions: Definitions) -> bool:
     return session.events / minutes > bots.events_per_minute
 
 
+def is_hasty(session: Session, definitions: Definitions) -> bool:
+    """Whether the session's events follow each other faster, on average, than a person reads."""
+    gaps = session.events - 1
+    if session.events < definitions.pack.bots.hasty_events:
+        return False
+    return session.last_ms - session.started_ms < gaps * definitions.hasty_gap_ms
+
+
 def close(state: CustomerState) -> SessionClosed | None:
     """Close the open session, if there is one."""
     session = state.session

@@ -37,7 +37,9 @@ def _scorer(intercept=0.0, weight=2.0):
 def _state(looks=3, day=1):
     run = stories.Run(BANK)
     run.feed(stories.arrivals(*(click(at=f"2025-03-{day:02d}T10:0{n}:00Z", url="/loans") for n in range(looks))))
-    return run.finish().customers()[0]
+    (state, *_) = run.finish().customers()
+    state.first_ms -= BANK.sample_every_ms
+    return state
 
 
 def _asked(occasion):
@@ -58,6 +60,13 @@ def test_a_model_proposes_when_its_score_rises_over_the_entry_threshold():
 
 def test_below_the_entry_threshold_nothing_is_proposed():
     assert [] == _proposed(_state(), _scorer(-6.0), "2025-03-01T11:00:00Z")
+
+
+def test_models_say_nothing_of_a_customer_younger_than_what_they_learned_from():
+    state = _state()
+    state.first_ms += 1_000_000
+
+    assert [] == _proposed(state, _scorer(-2.0), "2025-03-01T10:10:00Z")
 
 
 def test_cold_models_propose_nothing():

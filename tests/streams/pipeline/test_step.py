@@ -150,7 +150,14 @@ def test_a_suspected_bot_is_neither_sampled_nor_signalled():
     run = _live(consent(at="2025-03-01T08:00:00Z"), *looks, until="2025-03-08T09:00:30Z")
 
     assert [] == _only(run).predictions
-    assert 1 == len([*run.of(NeedSignal)])
+    assert [] == [*run.of(NeedSignal)]
+
+
+def test_a_person_who_reads_is_not_taken_for_a_bot():
+    looks = [click(at=f"2025-03-01T09:00:{5 * n:02d}Z", url="/loans") for n in range(6)]
+    run = _live(consent(at="2025-03-01T08:00:00Z"), *looks, until="2025-03-01T09:10:00Z")
+
+    assert ["repeated_loan_queries"] == [signal.scenario for signal in run.of(NeedSignal)]
 
 
 def test_an_alarm_of_a_scenario_that_is_declared_no_more_is_silent():
