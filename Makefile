@@ -52,7 +52,7 @@ bench: .venv/.package .venv/.ci ## measure throughput and latency on this machin
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: schemas
-schemas: .venv/.package ## regenerate the JSON Schemas and the AsyncAPI document
+schemas: .venv/.package ## regenerate the JSON Schemas
 	@$(BIN)/python -m needstream.schemas.generate
 
 .PHONY: lock

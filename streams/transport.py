@@ -22,7 +22,7 @@ after its last record is done.
 An application that buffers keeps taking from the stream (one queue serves all partitions) and bounds its own buffers
 with `consumer(app).hold(tp)` and `release(tp)`. To merge inputs it asks `consumer(app).position_is_at_end(tp)`.
 
-Invariants, each with a test of its own in tests/kafka/test_transport.py:
+Invariants, each with a test of its own in tests/kafka:
 - nothing of an input is delivered between the start of a rebalance and the seek to the committed offsets;
 - before partitions are given up (rebalance or stop) `settle` is awaited, then what is acknowledged is committed;
 - an acknowledgement of a batch delivered before a rebalance counts for nothing after it;
