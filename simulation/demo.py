@@ -18,6 +18,9 @@ from needstream.simulation.stage import Progress, Stage
 from needstream.streams import producing, topics
 
 REAL_SAMPLE = "online_retail_sample.csv.gz"
+BANK_SHARE = 0.75
+"""How much of a limited time the bank may take; the rest is the shop's."""
+
 _PLAIN_EVERY_S = 5.0
 
 
@@ -47,8 +50,7 @@ def play(options: DemoOptions, console: Console) -> None:
     with _folder(options.output) as folder:
         player = Player(options, console)
         _play_bank(player, folder / "bank")
-        if not player.time_is_up:
-            _play_shop(player, folder / "shop")
+        _play_shop(player, folder / "shop")
 
 
 class Player:
@@ -58,15 +60,21 @@ class Player:
         self.options = options
         self.console = console
         self._pace = producing.Pace(speed=options.days_per_second * DAY_MS / 1000)
-        self._deadline_s = time.monotonic() + options.exit_after_s if options.exit_after_s else None
+        self._started_s = time.monotonic()
+        self._share = 1.0
 
     @property
     def time_is_up(self) -> bool:
-        """Whether the demo was told to stop by now."""
-        return self._deadline_s is not None and time.monotonic() > self._deadline_s
+        """Whether the act must stop by now."""
+        allowed_s = self.options.exit_after_s * self._share
+        return allowed_s > 0 and time.monotonic() - self._started_s > allowed_s
 
-    def perform(self, pack: str, *, folder: Path, progress: Progress) -> None:
-        """Play ``folder/input`` through a worker with ``pack`` into ``folder/output``."""
+    def perform(self, pack: str, *, folder: Path, progress: Progress, share: float = 1.0) -> None:
+        """Play ``folder/input`` through a worker with ``pack`` into ``folder/output``.
+
+        The act ends early when ``share`` of the demo's whole time has passed since its beginning.
+        """
+        self._share = share
         stage = Stage(pack, folder / "input", output=folder / "output", pace=self._pace, progress=progress)
         with stage:
             if self.console.is_terminal:
@@ -114,7 +122,7 @@ def _play_bank(player: Player, folder: Path) -> None:
         )
         simulator.write(population, folder / "input")
     progress = Progress(title=f"bank, simulated (seed {options.seed})", total=len(population))
-    player.perform("bank", folder=folder, progress=progress)
+    player.perform("bank", folder=folder, progress=progress, share=BANK_SHARE)
     card = _judge(folder / "input" / "truth.jsonl", folder / "output", reached_ms=progress.applied_ms)
     console.rule("bank: found against the planted truth")
     console.print(scorecard_table.render(card))

@@ -25,8 +25,8 @@ def plain_line(progress: Progress) -> str:
     """The view in one line, for output that is no terminal."""
     lag = max(0, progress.sent - round(progress.records))
     return (
-        f"{time.monotonic() - progress.started_s:5.0f} s  event time {_day(progress.applied_ms)}  sent {progress.sent:,} of "
-        f"{progress.total:,}  lag {lag:,}  signals {progress.by_scenario.total():,}  "
+        f"{time.monotonic() - progress.started_s:5.0f} s  event time {_day(progress.applied_ms)}  "
+        f"sent {progress.sent:,} of {progress.total:,}  lag {lag:,}  signals {progress.by_scenario.total():,}  "
         f"suppressed {progress.suppressed.total():,}"
     )
 

@@ -13,7 +13,7 @@ import aiokafka
 
 from needstream.models import linear
 from needstream.models.snapshots import SnapshotRefused, verify
-from needstream.streams import topics
+from needstream.streams import topics, transport
 
 _LOG = logging.getLogger("needstream.model_feed")
 _POLL_MS = 500
@@ -46,6 +46,7 @@ class ModelFeed:
             bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False
         )
         await self._consumer.start()
+        transport.rest_between_empty_fetches(self._consumer)
         place = aiokafka.TopicPartition(topics.MODEL_SNAPSHOTS, 0)
         self._consumer.assign([place])
         await self._consumer.seek_to_beginning(place)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stories
-from builders import click, transaction
+from builders import click, customer_event, feedback, outcome, transaction
 from needstream.streams import topics
 from needstream.streams.pipeline.merger import Merger, Offsets
 
@@ -99,3 +99,12 @@ def test_offsets_know_their_lowest_like_a_sorted_list(moves):
             oracle.append(offset)
             offsets.add(offset)
         assert min(oracle, default=None) == offsets.lowest()
+
+
+def test_topics_read_further_than_the_slowest_by_more_than_the_lateness_are_ahead():
+    story = [click(at="2025-03-01T09:00:00.000Z")]
+    story += [transaction(at="2025-03-01T09:15:00.000Z"), feedback(at="2025-03-01T09:15:00.001Z")]
+    story += [customer_event(at="2025-03-01T09:00:00Z"), outcome(at="2025-03-01T09:00:00Z")]
+
+    assert {topics.FEEDBACK} == _merger(*story).ahead()
+    assert {topics.CLICKSTREAM} == _merger(story[0]).ahead()
