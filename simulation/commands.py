@@ -8,9 +8,6 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from needstream.simulation import demo as demos
-from needstream.simulation import parameters, scorecard, scorecard_table, simulator
-from needstream.simulation.stage import WorkerFailed
 from needstream.streams.cli import options
 
 Customers = Annotated[int, typer.Option(min=20, max=1_000_000, help="How many customers.")]
@@ -35,6 +32,8 @@ def simulate(
     as_json: options.Json = False,
 ) -> None:
     """Write a simulated bank population: events by topic, and truth.jsonl with what was planted."""
+    from needstream.simulation import parameters, simulator
+
     chosen = parameters.SimulationParameters(seed=seed, customers=customers, days=days, malformed=malformed)
     with Console(stderr=True).status(f"simulating {customers:,} customers over {days} days"):
         population = simulator.simulate(chosen)
@@ -56,6 +55,8 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Compare emitted signals with the planted truth: recall, precision, lead time."""
+    from needstream.simulation import scorecard, scorecard_table
+
     card = scorecard.score_directory(truth, output)
     if as_json:
         typer.echo(orjson.dumps(card.as_dict()).decode())
@@ -79,6 +80,9 @@ def demo(
     Needs nothing but this program: the broker is embedded. Kill the worker while it plays (its
     process id is shown): it is started again and nothing is lost.
     """
+    from needstream.simulation import demo as demos
+    from needstream.simulation.stage import WorkerFailed
+
     text = f"{exit_after}s" if exit_after.isdigit() else exit_after
     chosen = demos.DemoOptions(
         seed=seed,

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
-from needstream.streams.replay import Replay, ReplayOptions
 
 _MEASURES = ("auc", "log_loss", "baseline_log_loss", "calibration_error", "window_auc", "window_log_loss")
 
@@ -27,6 +26,8 @@ def evaluate(*, source: options.InputFolder, pack: options.PackName = "bank", as
 
     Each score is judged when its label has matured, before the model learns from it.
     """
+    from needstream.streams.replay import Replay, ReplayOptions
+
     latest_ms = time.time_ns() // 1_000_000
     with tempfile.TemporaryDirectory(prefix="needstream-") as scratch:
         report = Replay(loader.load(pack), ReplayOptions(latest_ms=latest_ms)).run(source, Path(scratch))

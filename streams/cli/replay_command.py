@@ -13,7 +13,6 @@ from needstream.schemas.times import parse_rfc3339
 from needstream.streams import event_files
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
-from needstream.streams.replay import Replay, ReplayOptions
 from needstream.streams.settings import from_environment
 
 
@@ -45,6 +44,8 @@ def replay(
 
     Missing files are empty; .jsonl.gz works too. The same input gives byte-identical output.
     """
+    from needstream.streams.replay import Replay, ReplayOptions
+
     settings = from_environment()
     job = Replay(
         loader.load(pack),

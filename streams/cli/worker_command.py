@@ -9,8 +9,6 @@ import typer
 from kafka import KafkaConsumer
 
 from needstream.streams import logs, topics
-from needstream.streams.app import Worker
-from needstream.streams.app import run as run_worker
 from needstream.streams.settings import Settings, from_environment
 
 
@@ -42,6 +40,8 @@ def _input_partitions(broker: str) -> int:
 
 def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
     """A call that runs one worker on the fastest event loop there is."""
+    from needstream.streams.app import Worker
+    from needstream.streams.app import run as run_worker
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -53,7 +53,7 @@ def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
     def run() -> None:
         new_loop = asyncio.new_event_loop
         with contextlib.suppress(ImportError):
-            import uvloop  # noqa: PLC0415 - not on every platform
+            import uvloop  # not on every platform
 
             new_loop = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=new_loop) as runner:
