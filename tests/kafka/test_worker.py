@@ -10,7 +10,9 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+import hostile
 import running
+from needstream.schemas.dead_letters import RejectReason
 from needstream.simulation import parameters, simulator
 from needstream.streams import brokers, producing, topics
 from needstream.streams.packs import loader
@@ -114,6 +116,35 @@ def test_bad_records_become_dead_letters_and_their_neighbours_are_processed(
     fired = [orjson.loads(record.value) for record in running.published(fresh_broker.bootstrap, topics.DECISIONS)]
     assert [("repeated_loan_queries", "consent")] == [(each["scenario"], each["gate"]) for each in fired]
     assert 'needstream_suppressed_total{gate="consent"} 1.0' in exposition
+
+
+def test_hostile_records_become_dead_letters_as_they_were_sent(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
+    """Also with keys that belong to somebody else; what is only too late for 2025 is left out."""
+    topics.apply(fresh_broker.bootstrap, 1)
+    sent = [record for record in hostile.RECORDS if record.reason is not RejectReason.TIME_TOO_LATE]
+    lines = [
+        line
+        for number, record in enumerate(sent)
+        for line in (
+            producing.Outgoing(0, f"{record.family}.v1", b"c1" if record.key is None else record.key, record.raw),
+            producing.Outgoing(0, f"{record.family}.v1", b"c1", _good(record.family, number)),
+        )
+    ]
+    producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
+
+    with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
+        worker.await_caught_up(len(lines))
+        assert worker.terminate() == 0
+
+    letters = running.published(fresh_broker.bootstrap, topics.DEAD_LETTERS)
+    expected = sorted((record.reason.value, record.raw) for record in sent)
+    actual = sorted((dict(letter.headers)["needstream.reason"].decode(), letter.value or b"") for letter in letters)
+    assert 190 < len(expected)
+    assert expected == actual
+
+
+def _good(family: str, number: int) -> bytes:
+    return hostile.GOOD[family].replace(b'"e1"', f'"good-{family}-{number}"'.encode())
 
 
 def test_outputs_carry_cloudevents_headers(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
