@@ -16,8 +16,8 @@ def render(card: scorecard.Scorecard) -> rich.console.Group:
 
 def _scenarios(card: scorecard.Scorecard) -> rich.table.Table:
     table = _table("Scenarios against planted truth", "scenario")
-    for heading in ("planted", "recall", "fired", "precision", "near misses", "stopped"):
-        table.add_column(heading, justify="right")
+    for heading in ("planted", "recall", "fired", "precision", "near miss", "stopped"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, tally in card.scenarios.items():
         stopped = ", ".join(f"{gate} {count}" for gate, count in sorted(tally.suppressed.items()))
         table.add_row(
@@ -58,7 +58,7 @@ def _totals(card: scorecard.Scorecard) -> rich.table.Table:
 
 def _table(title: str, first: str) -> rich.table.Table:
     table = rich.table.Table(
-        title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+        title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
     )
     table.add_column(first, no_wrap=True)
     return table

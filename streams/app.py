@@ -169,6 +169,8 @@ async def run(worker: Worker, stop: asyncio.Event) -> None:
     Raises:
         BaseException: what crashed the app.
     """
+    facts = {"pack": worker.definitions.version, "partitions": worker.partitions, "app": worker.settings.app_id}
+    _LOG.info("worker starting", extra={"facts": facts})
     await worker.prepare()
     app = worker.app
     crashed: BaseException | None = None

@@ -17,12 +17,13 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(broker: options.Broker = None) -> None:
-    """Check settings, pack, broker and topics; exit code 1 if anything needs doing."""
+    """Check settings, pack, broker and topics; exit code 1 if a worker could not run."""
     settings = from_environment()
     address = options.broker_address(broker)
     findings = 0
+    for advice in _advice(settings):
+        typer.echo(f"advice    {advice}")
     for name, examine in (
-        ("settings", lambda: _settings(settings)),
         ("pack", lambda: _pack(settings)),
         ("broker", lambda: _broker(address)),
         ("topics", lambda: _topics(address)),
@@ -43,7 +44,7 @@ def _guarded(examine: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield str(error)
 
 
-def _settings(settings: Settings) -> Iterator[str]:
+def _advice(settings: Settings) -> Iterator[str]:
     if settings.model_key == DEVELOPMENT_KEY:
         yield "model snapshots are signed with the development key; set NEEDSTREAM_MODEL_KEY"
     if settings.store == "memory://":

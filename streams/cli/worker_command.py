@@ -31,7 +31,7 @@ def worker() -> None:
 
 def _input_partitions(broker: str) -> int:
     """The partition count of the inputs, which `topics.require` has found to be the same for all."""
-    consumer = KafkaConsumer(bootstrap_servers=broker)
+    consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, enable_auto_commit=False)
     try:
         return len(consumer.partitions_for_topic(topics.CLICKSTREAM) or ())
     finally:
