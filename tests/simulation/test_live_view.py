@@ -1,4 +1,4 @@
-"""What the demo shows: throughput, lag, signals with their reason, silence with its gate, quality beside the baseline."""
+"""The demo shows throughput, lag, signals with their reason, silence with its gate, and quality beside the baseline."""
 
 import io
 
