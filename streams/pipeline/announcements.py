@@ -3,9 +3,9 @@
 import hashlib
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from needstream.schemas.signals import Alert, Explanation, NeedSignal
+from needstream.schemas.signals import Alert, Explanation, NeedSignal, Signal
 from needstream.schemas.times import rfc3339
 from needstream.streams.pipeline.candidates import Candidate
 from needstream.streams.pipeline.definitions import CompiledModel, CompiledScenario
@@ -27,9 +27,11 @@ def announce(candidate: Candidate, occasion: Occasion) -> NeedSignal | Alert:
 
     ``decided_at`` repeats the event time; a worker replaces it with its clock when it sends.
     """
-    return (
-        _need_signal(candidate, occasion) if candidate.source.declared.kind == "need" else _alert(candidate, occasion)
-    )
+    manner = _manner(candidate.source)
+    told = structs.asdict(_signal(candidate, occasion, manner=manner))
+    if candidate.source.declared.kind == "need":
+        return NeedSignal(**told, need=candidate.need)
+    return Alert(**told, alert=candidate.need, severity=manner.severity)
 
 
 def identity(purpose: str, candidate: Candidate, *, occasion: Occasion) -> str:
@@ -45,49 +47,12 @@ def identity(purpose: str, candidate: Candidate, *, occasion: Occasion) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _need_signal(candidate: Candidate, occasion: Occasion) -> NeedSignal:
+def _signal(candidate: Candidate, occasion: Occasion, *, manner: Manner) -> Signal:
     declared = candidate.source.declared
-    manner = _manner(candidate.source)
-    return NeedSignal(
+    return Signal(
         signal_id=identity("signal", candidate, occasion=occasion),
         customer_id=occasion.state.customer_id,
         kind=declared.kind,
-        need=candidate.need,
-        need_class=declared.need_class,
-        scenario=candidate.scenario,
-        score=candidate.score,
-        horizon=candidate.horizon,
-        confidence=candidate.confidence,
-        priority=occasion.definitions.pack.priority[declared.treatment],
-        tier=occasion.state.traits.tier,
-        action=declared.action,
-        channel_hint=_channel(manner, occasion),
-        tone=manner.tone,
-        requires_human=manner.requires_human,
-        expires_at=rfc3339(candidate.at_ms + candidate.source.expires_ms),
-        evidence=candidate.evidence,
-        counter_evidence=candidate.counter_evidence,
-        alternative_reading=candidate.alternative_reading,
-        reasons=manner.reasons,
-        explanation=_explanation(candidate, occasion),
-        group="treatment",
-        definition_version=occasion.definitions.version,
-        model_version=candidate.model_version,
-        trigger_event_id=candidate.trigger_event_id,
-        event_time=rfc3339(candidate.at_ms),
-        decided_at=rfc3339(candidate.at_ms),
-    )
-
-
-def _alert(candidate: Candidate, occasion: Occasion) -> Alert:
-    declared = candidate.source.declared
-    manner = _manner(candidate.source)
-    return Alert(
-        signal_id=identity("signal", candidate, occasion=occasion),
-        customer_id=occasion.state.customer_id,
-        kind=declared.kind,
-        alert=candidate.need,
-        severity=manner.severity,
         need_class=declared.need_class,
         scenario=candidate.scenario,
         score=candidate.score,
