@@ -1,4 +1,4 @@
-"""Commands that know the planted truth: ``needstream simulate``, ``score`` and ``demo``."""
+"""Commands that know the planted truth: ``needstream simulate``, ``score``, ``demo``; and real data: ``convert``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
+from needstream.simulation.adapters import conversion
+from needstream.simulation.adapters.conversion import Source
 from needstream.streams.cli import options
 
 Customers = Annotated[int, typer.Option(min=20, max=1_000_000, help="How many customers.")]
@@ -18,6 +20,7 @@ Seed = Annotated[int, typer.Option(help="Equal seeds give equal bytes.")]
 def register(app: typer.Typer) -> None:
     """Add the commands; called by the program through its entry point group."""
     app.command("simulate")(simulate)
+    app.command("convert")(convert)
     app.command("score")(score)
     app.command("demo")(demo)
 
@@ -44,6 +47,22 @@ def simulate(
     else:
         for name, count in told.items():
             typer.echo(f"{count:9,}  {name}")
+
+
+def convert(
+    *,
+    source: Annotated[Source, typer.Argument(help="Which data set.")],
+    path: Annotated[
+        Path, typer.Option("--input", exists=True, help="Its CSV file, or for berka the folder of its tables.")
+    ],
+    output: Annotated[Path, typer.Option("--output", file_okay=False, help="Folder for the files.")],
+) -> None:
+    """Convert a published data set to input files, to replay with the shop pack (online-retail) or the bank pack."""
+    written, skipped = conversion.write(source, path, folder=output)
+    for topic, count in written.items():
+        typer.echo(f"{count:9,}  {topic}")
+    for reason, count in skipped.items():
+        typer.echo(f"{count:9,}  left out: {reason}")
 
 
 def score(

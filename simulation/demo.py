@@ -13,9 +13,9 @@ from rich.live import Live
 
 from needstream.schemas.times import DAY_MS
 from needstream.simulation import emitted, live_view, parameters, scorecard, scorecard_table, simulator, truth
-from needstream.simulation.adapters import online_retail
+from needstream.simulation.adapters import conversion
 from needstream.simulation.stage import Progress, Stage
-from needstream.streams import producing, topics
+from needstream.streams import producing
 
 REAL_SAMPLE = "online_retail_sample.csv.gz"
 BANK_SHARE = 0.75
@@ -104,14 +104,9 @@ def write_real_sample(folder: Path) -> int:
     Returns:
         How many events.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     sample = Path(str(resources.files("needstream.simulation") / "samples" / REAL_SAMPLE))
-    count = 0
-    with (folder / f"{topics.TRANSACTIONS}.jsonl").open("wb") as file:
-        for event in online_retail.read(sample):
-            file.write(event.event + b"\n")
-            count += 1
-    return count
+    written, _ = conversion.write(conversion.Source.ONLINE_RETAIL, sample, folder=folder)
+    return sum(written.values())
 
 
 def _play_bank(player: Player, folder: Path) -> None:

@@ -29,7 +29,19 @@ def test_wrong_usage_names_what_is_valid_and_exits_with_two(
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ["worker", "topics", "replay", "produce", "tail", "evaluate", "doctor", "simulate", "score", "demo"]
+    commands = [
+        "worker",
+        "topics",
+        "replay",
+        "produce",
+        "tail",
+        "evaluate",
+        "doctor",
+        "simulate",
+        "convert",
+        "score",
+        "demo",
+    ]
 
     assert [0] * len(commands) == [main.call([command, "--help"]) for command in commands]
     assert capsys.readouterr().out.count("Usage:") == len(commands)
@@ -75,3 +87,21 @@ def test_a_wrong_setting_is_refused_before_anything_starts(
 
     assert main.call(["worker"]) == 1
     assert "NEEDSTREAM_WEB_PORT='none'" in capsys.readouterr().err
+
+
+def test_published_data_is_converted_to_input_files_and_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = Path(__file__).parents[2] / "simulation" / "samples" / "online_retail_sample.csv.gz"
+    events, said = tmp_path / "events", tmp_path / "said"
+
+    assert main.call(["convert", "online-retail", "--input", str(sample), "--output", str(events)]) == 0
+    converted = capsys.readouterr().out
+    assert main.call(["replay", "--pack", "shop", "--input", str(events), "--output", str(said), "--json"]) == 0
+
+    report = orjson.loads(capsys.readouterr().out)
+    assert "463  transactions.v1" in converted
+    assert (463, 0) == (
+        report["counts"]["records"],
+        sum(n for name, n in report["counts"].items() if name.startswith("dead_letter.")),
+    )
