@@ -6,6 +6,7 @@ decision that must depend on events alone.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 EventTime = NewType("EventTime", int)
@@ -32,8 +33,17 @@ def event_time(moment: datetime) -> EventTime:
 
 def rfc3339(at_ms: int) -> str:
     """Text such as ``2025-03-01T09:30:00.250Z`` (UTC, always three decimals)."""
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+    day, within_ms = divmod(at_ms, DAY_MS)
+    minutes, milliseconds = divmod(within_ms, MINUTE_MS)
+    hour, minute = divmod(minutes, 60)
+    second, millisecond = divmod(milliseconds, SECOND_MS)
+    return f"{_date(day)}T{hour:02d}:{minute:02d}:{second:02d}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _date(day: int) -> str:
+    """The date of a day counted from 1970-01-01; a stream speaks of few days at a time."""
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
 
 
 def parse_rfc3339(text: str) -> EventTime:
