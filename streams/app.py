@@ -10,11 +10,9 @@ import faust
 from faust.types import TP
 from mode import CrashingSupervisor
 
-from needstream.models import linear
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.models.snapshots import verify
-from needstream.streams import sending, tables, topics, transport
+from needstream.streams import model_files, sending, tables, topics, transport
 from needstream.streams.agents.lanes import Lanes
 from needstream.streams.agents.learner import LearnerAgent
 from needstream.streams.health import install_pages
@@ -117,7 +115,8 @@ class Worker:
     async def prepare(self) -> None:
         """Serve the pinned models, or go on from the newest published ones; before the app starts."""
         if self.settings.models is not None:
-            for model in pinned_models(self.settings, self.definitions.pack.features):
+            features = self.definitions.pack.features
+            for model in model_files.read(self.settings.models, key=self.settings.model_key, features=features):
                 self.scorer.publish(model)
             return
         for model in (await self._feed.start()).values():
@@ -144,18 +143,6 @@ class Worker:
             partition_for_model=self.partition_for_model,
         )
         return Lane(number, partition, store=store, setup=setup)
-
-
-def pinned_models(settings: Settings, features: tuple[str, ...]) -> list[linear.LinearModel]:
-    """The authentic models of the settings' file, one snapshot per line.
-
-    Raises:
-        SnapshotRefused: one of them is not authentic or has other features.
-    """
-    if settings.models is None:
-        return []
-    lines = settings.models.read_bytes().splitlines()
-    return [verify(line, settings.model_key, features=features) for line in lines if line]
 
 
 def create_app(settings: Settings, partitions: int) -> faust.App:

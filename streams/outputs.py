@@ -54,10 +54,13 @@ def record(emission: Emission, *, decided_at: str | None = None) -> Record | Non
     if topic is None:
         return None
     value = _ENCODER.encode(emission)
-    key = (
-        emission.model if isinstance(emission, signals.LabelledExample) else getattr(emission, "customer_id")  # noqa: B009
-    )
+    key = emission.model if isinstance(emission, signals.LabelledExample) else _customer(emission)
     return Record(topic, key.encode(), value, _headers(emission, topic))
+
+
+def _customer(emission: Any) -> str:
+    customer_id: str = emission.customer_id
+    return customer_id
 
 
 def _headers(emission: Any, topic: str) -> Headers:

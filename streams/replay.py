@@ -4,11 +4,10 @@ Input files are named by topic (``clickstream.v1.jsonl``, also ``.gz``), one eve
 order of arrival. The same input gives byte-identical output; nothing in it is a clock reading.
 """
 
-import gzip
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -19,10 +18,9 @@ from msgspec import Struct
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.models.snapshots import sign, verify
 from needstream.schemas import codecs, events, signals
 from needstream.schemas.dead_letters import DeadLetter, Rejected
-from needstream.streams import outputs, topics
+from needstream.streams import event_files, model_files, outputs, topics
 from needstream.streams.pipeline import emissions, inputs
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.partition import Partition
@@ -94,8 +92,8 @@ class Replay:
             names = [model.declared.name for model in definitions.models]
             self.learner = Learner(names, features, scorer=self.scorer)
         else:
-            for line in _lines(options.models):
-                self.scorer.publish(verify(line, options.model_key, features=features))
+            for model in model_files.read(options.models, key=options.model_key, features=features):
+                self.scorer.publish(model)
         self._store = MemoryStore()
         self._partition = Partition(topics.INPUTS, definitions, scorer=self.scorer, store=self._store)
         self.counts: Counter[str] = Counter()
@@ -115,11 +113,7 @@ class Replay:
         Raises:
             FileNotFoundError: no input file in ``source``.
         """
-        paths = {topic: path for topic in topics.INPUTS if (path := _find(source, topic))}
-        if not paths:
-            wanted = ", ".join(f"{topic}.jsonl" for topic in topics.INPUTS)
-            message = f"{source} holds none of {wanted} (.gz too)"
-            raise FileNotFoundError(message)
+        paths = event_files.find(source)
         target.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             files = {
@@ -170,7 +164,7 @@ class Replay:
 
     def _decoded(self, topic: str, path: Path, *, letters: IO[bytes]) -> Iterator[tuple[events.AnyEvent, int]]:
         family = topic.partition(".")[0]
-        for place, line in enumerate(_lines(path)):
+        for place, line in enumerate(event_files.read_lines(path)):
             self.counts["records"] += 1
             decoded = codecs.decode(line, family=family, latest_ms=self._options.latest_ms)
             if not isinstance(decoded, Rejected):
@@ -204,9 +198,7 @@ class Replay:
 
     def _write_models(self, target: Path) -> None:
         models = self.learner.export() if self.learner else self.scorer.published()
-        with (target / f"{topics.MODEL_SNAPSHOTS}.jsonl").open("wb") as file:
-            for model in models:
-                file.write(msgspec.json.encode(sign(model, self._options.model_key)) + b"\n")
+        model_files.write(models, target / f"{topics.MODEL_SNAPSHOTS}.jsonl", key=self._options.model_key)
 
     def _report(self) -> dict[str, Any]:
         quality = self.learner.quality() if self.learner else []
@@ -217,22 +209,6 @@ class Replay:
             "models": [msgspec.structs.asdict(each) for each in quality],
             "learning": self.learner is not None,
         }
-
-
-def _find(source: Path, topic: str) -> Path | None:
-    for suffix in (".jsonl", ".jsonl.gz"):
-        path = source / f"{topic}{suffix}"
-        if path.is_file():
-            return path
-    return None
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines without their ends; an empty line is a record, an empty rest of the file is not."""
-    with path.open("rb") as stored:
-        lines: Iterable[bytes] = gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored
-        for line in lines:
-            yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _shuffled(

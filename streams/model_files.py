@@ -1,0 +1,26 @@
+"""Files of signed model snapshots, one JSON object per line: written by replay, served pinned by both shells."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from needstream.models.linear import LinearModel
+from needstream.models.snapshots import sign, verify
+from needstream.streams import event_files
+
+
+def write(models: Iterable[LinearModel], path: Path, *, key: bytes) -> None:
+    """Sign the models and write them in the order given."""
+    with path.open("wb") as file:
+        for model in models:
+            file.write(msgspec.json.encode(sign(model, key)) + b"\n")
+
+
+def read(path: Path, *, key: bytes, features: tuple[str, ...]) -> list[LinearModel]:
+    """The models of a file.
+
+    Raises:
+        SnapshotRefused: one of them is not authentic or has other features.
+    """
+    return [verify(line, key, features=features) for line in event_files.read_lines(path) if line]
