@@ -1,6 +1,7 @@
 """Wires the worker: settings in, a Faust app out. There is no module-level app."""
 
 import asyncio
+import contextlib
 import logging
 import zlib
 from importlib.metadata import version
@@ -12,16 +13,23 @@ from mode import CrashingSupervisor
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
+from needstream.schemas.times import duration_text
 from needstream.streams import model_files, sending, tables, topics, transport
 from needstream.streams.agents.lanes import Lanes
 from needstream.streams.agents.learner import LearnerAgent
 from needstream.streams.health import install_pages
 from needstream.streams.lane import Lane, LaneSetup
 from needstream.streams.metrics import Metrics
-from needstream.streams.model_feed import ModelFeed
+from needstream.streams.model_feed import ModelFeed, ModelTopic
 from needstream.streams.packs import loader
 from needstream.streams.pipeline.partition import Partition
-from needstream.streams.settings import DEVELOPMENT_KEY, Settings
+from needstream.streams.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
+
+LARGEST_REQUEST_BYTES = 2_000_000
+"""A dead letter is a whole input record, which Kafka limits to about 1 MB, and its error headers."""
+
+REQUEST_TIMEOUT_S = 30.0
+STOP_WITHIN_S = 30.0
 
 _LOG = logging.getLogger("needstream.app")
 
@@ -38,6 +46,10 @@ class Worker:
         self.settings = settings
         self.partitions = partitions
         self.definitions = loader.load(settings.pack)
+        if settings.idle_after_ms < self.definitions.allowed_lateness_ms:
+            lateness = duration_text(self.definitions.allowed_lateness_ms)
+            msg = f"NEEDSTREAM_IDLE_AFTER must be at least the pack's allowed lateness, {lateness}"
+            raise SettingsRefused(msg)
         self.scorer = Scorer(self.definitions.readiness())
         self.metrics = Metrics(version("needstream"), self.definitions.version)
         names = [model.declared.name for model in self.definitions.models]
@@ -45,7 +57,8 @@ class Worker:
         self.app = faust.App(
             settings.app_id,
             broker=transport.url(settings.broker),
-            store=settings.store,
+            # Faust knows RocksDB by one scheme; which binding it uses is an option of the table.
+            store=settings.store.replace("rocksdict://", "rocksdb://"),
             datadir=str(settings.data_dir),
             topic_partitions=partitions,
             topic_disable_leader=True,
@@ -61,11 +74,15 @@ class Worker:
             broker_session_timeout=10.0,
             broker_heartbeat_interval=2.0,
             consumer_auto_offset_reset="earliest",
+            producer_max_request_size=LARGEST_REQUEST_BYTES,
+            producer_request_timeout=REQUEST_TIMEOUT_S,
         )
         self.table = tables.define(self.app, partitions)
+        self.fault: Exception | None = None
         self.lanes = Lanes(
             self.app,
             self._open_lane,
+            fail=self.fail,
             ordering_wait_s=settings.ordering_wait_ms / 1000,
             idle_after_s=settings.idle_after_ms / 1000,
         )
@@ -82,6 +99,12 @@ class Worker:
         """Where a model's labelled examples stand, the same on every worker."""
         return zlib.crc32(name.encode()) % self.partitions
 
+    async def fail(self, error: Exception) -> None:
+        """Stop the worker because of an error that is not bad data; the first one is what it stops with."""
+        if self.fault is None:
+            self.fault = error
+        await self.app.crash(error)
+
     async def send(self, records: Any) -> None:
         """Send records by topic-partition and wait for every acknowledgement."""
         await sending.send_packed(self.app, records)
@@ -92,13 +115,13 @@ class Worker:
         transport.install(self.app, batched, settle=self._settle)
         self.app.agent(transport.topic(self.app, topics.INPUTS), name="inputs")(self.lanes.read)
         if learns:
-            learner = LearnerAgent(
-                self.app,
-                self.learner,
+            models = ModelTopic(
+                self.settings.broker,
+                key=self.settings.model_key,
+                features=self.definitions.pack.features,
                 send=self.send,
-                model_key=self.settings.model_key,
-                metrics=self.metrics,
             )
+            learner = LearnerAgent(self.app, self.learner, models=models, metrics=self.metrics, fail=self.fail)
             examples = transport.topic(self.app, [topics.LABELLED_EXAMPLES])
             self.app.agent(examples, name="learner")(learner.read)
             self.app.task(learner.beat)
@@ -151,26 +174,33 @@ def create_app(settings: Settings, partitions: int) -> faust.App:
 
 
 async def run(worker: Worker, stop: asyncio.Event) -> None:
-    """Run a worker until ``stop`` is set or it crashes.
+    """Run a worker until ``stop`` is set or it crashes; ``stop`` counts from the first moment.
 
     Raises:
-        BaseException: what crashed the app.
+        BaseException: what kept the worker from starting, or the first error that stopped it.
     """
     facts = {"pack": worker.definitions.version, "partitions": worker.partitions, "app": worker.settings.app_id}
     _LOG.info("worker starting", extra={"facts": facts})
-    await worker.prepare()
     app = worker.app
-    crashed: BaseException | None = None
+    stopped = asyncio.ensure_future(stop.wait())
+    starting = asyncio.ensure_future(_start(worker))
+    halted = asyncio.ensure_future(app.wait_until_stopped())
     try:
-        await app.start()
-        halted = asyncio.ensure_future(app.wait_until_stopped())
-        stopped = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({halted, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (halted, stopped):
-            waiter.cancel()
-        crashed = app.crash_reason
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await asyncio.wait({halted, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await app.stop()
+        for waiter in (starting, halted, stopped):
+            waiter.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
         await worker.finish()
-    if crashed is not None:
-        raise crashed
+    fault = worker.fault or app.crash_reason
+    if fault is not None:
+        raise fault
+
+
+async def _start(worker: Worker) -> None:
+    await worker.prepare()
+    await worker.app.start()

@@ -31,11 +31,16 @@ def install_pages(app: faust.App, *, metrics: Metrics, lanes: Lanes) -> None:
 
     @app.page("/ready")
     class Ready(View):
-        """Whether partitions are assigned and recovered."""
+        """Whether the assigned partitions are recovered and read."""
 
         async def get(self, _request: Request, **_: Any) -> Response:
-            """200 once lanes are open, with how much waits; 503 before."""
+            """200 once every assigned partition is open, with how much waits; 503 before."""
             open_lanes = lanes.open
             waiting = sum(lane.waiting for lane in open_lanes)
-            told = {"partitions": len(open_lanes), "waiting": waiting, "caught_up": lanes.caught_up}
-            return self.json(told, status=200 if open_lanes else 503)
+            told = {
+                "assigned": lanes.assigned,
+                "open": len(open_lanes),
+                "waiting": waiting,
+                "caught_up": lanes.caught_up,
+            }
+            return self.json(told, status=200 if open_lanes and len(open_lanes) == lanes.assigned else 503)

@@ -25,6 +25,9 @@ from needstream.streams.pipeline import inputs
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.partition import Partition
 
+Fail = Callable[[Exception], Awaitable[None]]
+"""Stops the worker because of an error that is not bad data."""
+
 Send = Callable[[Mapping[TP, Sequence[sending.Record]]], Awaitable[None]]
 RECORDS_PER_ROUND = 1_000
 """The most records of one round: bounds memory, and how long other lanes must wait."""
@@ -38,6 +41,10 @@ class WritableStore(Protocol):
     def write(self, snapshots: dict[str, bytes | None]) -> None:
         """Take over flushed snapshots."""
         ...
+
+
+class LaneAbandoned(RuntimeError):
+    """Raised in a round that was still sending when its partition had to be given up."""
 
 
 class LaneSetup(Struct, frozen=True, kw_only=True):
@@ -63,15 +70,16 @@ class Lane:
     def __init__(self, number: int, partition: Partition, *, store: WritableStore, setup: LaneSetup) -> None:
         self.number = number
         self.partition = partition
-        opened_s = time.monotonic()
-        self.last_arrival_s = dict.fromkeys(topics.INPUTS, opened_s)
+        self.last_arrival_s: dict[str, float] = {}
         self.newest_ingested_ms = 0
         self._store = store
         self._setup = setup
         self._batches: dict[str, deque[Batch]] = {topic: deque() for topic in topics.INPUTS}
         self._letters: list[DeadLetter] = []
         self._round = asyncio.Lock()
+        self.hear()
         self._closed = False
+        self._abandoned = False
 
     def add(self, event: EventT[Any]) -> None:
         """Decode a delivered batch; what cannot be decoded becomes a dead letter of the next round."""
@@ -114,9 +122,14 @@ class Lane:
         """
         async with self._round:
             waiting = -1
-            while not self._closed and waiting != self.waiting:
-                waiting = self.waiting
-                await self._run_once(at_end, tick_ms)
+            try:
+                while not self._closed and waiting != self.waiting:
+                    waiting = self.waiting
+                    await self._run_once(at_end, tick_ms)
+            except BaseException:
+                # What the round took is in nobody's hands: whoever comes next must not acknowledge it in passing.
+                self._closed = True
+                raise
 
     async def _run_once(self, at_end: frozenset[str], tick_ms: int | None) -> None:
         started_s = time.monotonic()
@@ -126,15 +139,30 @@ class Lane:
         letters, self._letters = self._letters, []
         snapshots = self.partition.flush()
         await self._send_outputs(emitted, letters)
+        if self._abandoned:
+            msg = f"partition {self.number} was given up in the middle of a round; nothing of it was stored"
+            raise LaneAbandoned(msg)
         await self._store_snapshots(snapshots)
         self._acknowledge()
         if emitted or letters or snapshots:
             self._measure(emitted, letters, started_s=started_s)
 
     async def close(self) -> None:
-        """Finish the round in work and accept no more; what waits is delivered again later."""
-        async with self._round:
-            self._closed = True
+        """Finish the round in work and start no more; what waits is delivered again later.
+
+        A round that does not finish before the caller gives up waiting stores nothing any more.
+        """
+        self._closed = True
+        try:
+            async with self._round:
+                pass
+        except asyncio.CancelledError:
+            self._abandoned = True
+            raise
+
+    def hear(self) -> None:
+        """Begin to count every input's silence anew, as after a pause of the whole process."""
+        self.last_arrival_s = dict.fromkeys(topics.INPUTS, time.monotonic())
 
     @property
     def waiting(self) -> int:

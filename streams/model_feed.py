@@ -7,15 +7,19 @@ that is not authentic is refused with a warning and the last good model keeps se
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiokafka
+import msgspec
+from faust.types import TP
 
 from needstream.models import linear
-from needstream.models.snapshots import SnapshotRefused, verify
+from needstream.models.snapshots import SnapshotRefused, sign, verify
 from needstream.streams import topics, transport
+from needstream.streams.lane import Send
 
 _LOG = logging.getLogger("needstream.model_feed")
+_ENCODER = msgspec.json.Encoder()
 _POLL_MS = 500
 
 
@@ -54,7 +58,8 @@ class ModelFeed:
         newest: dict[str, linear.LinearModel] = {}
         while await self._consumer.position(place) < end:
             for model in await self._read():
-                newest[model.name] = model
+                if model.name not in newest or model.version >= newest[model.name].version:
+                    newest[model.name] = model
         for model in newest.values():
             self._serve(model)
         return newest
@@ -87,3 +92,26 @@ class ModelFeed:
                         extra={"facts": {"offset": record.offset, "cause": str(error)}},
                     )
         return models
+
+
+class ModelTopic:
+    """What a learner needs of ``model-snapshots.v1``: the newest models, and a place to publish."""
+
+    def __init__(self, broker: str, *, key: bytes, features: tuple[str, ...], send: Send) -> None:
+        self._broker = broker
+        self._key = key
+        self._features = features
+        self._send = send
+
+    async def newest(self) -> list[linear.LinearModel]:
+        """The newest authentic model of each name, as the topic stands now."""
+        feed = ModelFeed(self._broker, key=self._key, features=self._features, serve=lambda _: None)
+        try:
+            return list((await feed.start()).values())
+        finally:
+            await feed.stop()
+
+    async def publish(self, models: Sequence[linear.LinearModel]) -> None:
+        """Sign and send the models; they are acknowledged on return."""
+        records = [(model.name.encode(), _ENCODER.encode(sign(model, self._key)), (), None) for model in models]
+        await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records})

@@ -51,7 +51,7 @@ async def send_packed(app: AppT, records: Mapping[TP, Sequence[Record]]) -> None
         for number, record in enumerate(given):
             if (size := _size(record)) > limit:
                 msg = (
-                    f"record {number} for {tp.topic}[{tp.partition}] with key {record[0]!r} has {size} bytes and "
+                    f"record {number} for {tp.topic}[{tp.partition}] has {size} bytes and "
                     f"producer_max_request_size is {limit}: make it smaller, or raise that and the topic's "
                     "max.message.bytes"
                 )

@@ -21,7 +21,7 @@ def define(app: faust.App, partitions: int) -> Any:
         key_type=bytes,
         value_type=bytes,
         partitions=partitions,
-        options={},
+        options={"driver": "rocksdict"} if str(app.conf.store).startswith("rocksdb") else {},
         help="One versioned snapshot per customer.",
     )
 

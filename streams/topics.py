@@ -57,6 +57,7 @@ class Topic:
     partition_rule: PartitionRule = PartitionRule.SHARED
     cleanup_policy: CleanupPolicy = CleanupPolicy.DELETE
     retention_ms: int | None = None
+    largest_bytes: int | None = None
 
     def partitions(self, shared: int) -> int:
         """Return how many partitions this topic needs when the inputs have `shared`."""
@@ -68,6 +69,8 @@ class Topic:
         settings = {"cleanup.policy": str(self.cleanup_policy)}
         if self.retention_ms is not None:
             settings["retention.ms"] = str(self.retention_ms)
+        if self.largest_bytes is not None:
+            settings["max.message.bytes"] = str(self.largest_bytes)
         return settings
 
 
@@ -101,7 +104,7 @@ TABLE: tuple[Topic, ...] = (
     Topic(ALERTS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=14 * DAY_MS),
     Topic(PROFILES, Role.OUTPUT, CUSTOMER_KEY, cleanup_policy=CleanupPolicy.COMPACT),
     Topic(DECISIONS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=90 * DAY_MS),
-    Topic(DEAD_LETTERS, Role.OUTPUT, "the rejected record's key, as it came", retention_ms=30 * DAY_MS),
+    Topic(DEAD_LETTERS, Role.OUTPUT, "the rejected record's key", retention_ms=30 * DAY_MS, largest_bytes=2_097_152),
     Topic(LABELLED_EXAMPLES, Role.INTERNAL, "model name", retention_ms=30 * DAY_MS),
     Topic(MODEL_SNAPSHOTS, Role.INTERNAL, "model name", PartitionRule.SINGLE, cleanup_policy=CleanupPolicy.COMPACT),
 )

@@ -15,10 +15,13 @@ import faust
 from faust.types import TP, EventT
 
 from needstream.streams import topics, transport
-from needstream.streams.lane import Lane
+from needstream.streams.lane import Fail, Lane
 
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
+
+STOOD_STILL_S = 1.0
+"""A pacemaker this much behind its time means that the process stood still."""
 
 FOLLOW_AFTER_S = 2.0
 """A caught-up partition this long without records follows the event time of the others."""
@@ -34,15 +37,16 @@ class Lanes:
         app: faust.App,
         open_lane: Callable[[int], Lane],
         *,
+        fail: Fail,
         ordering_wait_s: float,
         idle_after_s: float,
     ) -> None:
         self._app = app
         self._open_lane = open_lane
+        self._fail = fail
         self._ordering_wait_s = ordering_wait_s
         self._idle_after_s = idle_after_s
         self._lanes: dict[int, Lane] = {}
-        self._newest_ms: dict[TP, int] = {}
 
     async def read(self, stream: Any) -> None:
         """The agent: take batches until the stream ends."""
@@ -56,19 +60,24 @@ class Lanes:
             except Exception as error:
                 # Not bad data: leave everything unacknowledged and stop, before Faust acks in passing.
                 _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
-                await self._app.crash(error)
+                await self._fail(error)
                 raise
 
     async def beat(self) -> None:
         """The pacemaker: run the rounds that no batch starts, for as long as the app runs."""
+        pause_s = max(0.01, self._ordering_wait_s)
         while not self._app.should_stop:
-            await asyncio.sleep(max(0.01, self._ordering_wait_s))
+            slept_s = time.monotonic()
+            await asyncio.sleep(pause_s)
+            if time.monotonic() - slept_s > pause_s + STOOD_STILL_S:
+                self._forget_silence()
             for number in self._assigned():
                 try:
-                    await self._pace(self._lane(number))
+                    if number in self._assigned():  # it may have been given up while another one was in work
+                        await self._pace(self._lane(number))
                 except Exception as error:
                     _LOG.exception("round failed", extra={"facts": {"partition": number}})
-                    await self._app.crash(error)
+                    await self._fail(error)
                     raise
 
     async def settle(self, partitions: Iterable[TP]) -> None:
@@ -84,22 +93,35 @@ class Lanes:
         return list(self._lanes.values())
 
     @property
+    def assigned(self) -> int:
+        """How many partition numbers of the inputs this worker has."""
+        return len(self._partition_numbers())
+
+    @property
     def caught_up(self) -> bool:
         """Whether every assigned input has been read and applied to its end."""
-        return bool(self._lanes) and all(
+        return len(self._lanes) == self.assigned > 0 and all(
             not lane.has_work and len(self._read_to_end(lane)) == len(topics.INPUTS) for lane in self._lanes.values()
         )
 
     def _assigned(self) -> list[int]:
         """Partition numbers whose inputs may be read now: recovered, sought and resumed."""
         consumer = transport.consumer(self._app)
-        numbers = {tp.partition for tp in consumer.assignment() if tp.topic in topics.INPUTS}
         ready = {
             number
-            for number in numbers
+            for number in self._partition_numbers()
             if any(consumer.position_is_at_end(TP(topic, number)) for topic in topics.INPUTS)
         }
         return sorted(ready | set(self._lanes))
+
+    def _partition_numbers(self) -> set[int]:
+        assignment = transport.consumer(self._app).assignment()
+        return {tp.partition for tp in assignment if tp.topic in topics.INPUTS}
+
+    def _forget_silence(self) -> None:
+        """After a pause of the whole process nobody knows what was silent: begin to listen anew."""
+        for lane in self._lanes.values():
+            lane.hear()
 
     def _lane(self, number: int) -> Lane:
         lane = self._lanes.get(number)
@@ -146,7 +168,8 @@ class Lanes:
     def _restrain(self, lane: Lane) -> None:
         """Hold the inputs that are ahead of the slowest while too much waits for it."""
         consumer = transport.consumer(self._app)
-        ahead = lane.partition.merger.ahead() if lane.waiting > MOST_WAITING else frozenset()
+        crowded = lane.waiting > MOST_WAITING
+        ahead = lane.partition.merger.ahead(self._read_to_end(lane)) if crowded else frozenset()
         for topic in topics.INPUTS:
             place = TP(topic, lane.number)
             if topic in ahead:

@@ -12,43 +12,35 @@ from typing import Any
 
 import faust
 import msgspec
-from faust.types import TP, EventT
+from faust.types import EventT
 
 from needstream.models.learner import Learner
-from needstream.models.snapshots import sign
 from needstream.schemas.signals import LabelledExample
-from needstream.streams import topics
-from needstream.streams.lane import Send
+from needstream.streams.lane import Fail
 from needstream.streams.metrics import Metrics
+from needstream.streams.model_feed import ModelTopic
 
 PUBLISH_EVERY_S = 1.0
 
 _LOG = logging.getLogger("needstream.learner")
 _DECODER = msgspec.json.Decoder(LabelledExample)
-_ENCODER = msgspec.json.Encoder()
 
 
 class LearnerAgent:
     """Feeds a ``Learner`` from the topic of labelled examples.
 
-    Batches are learned as they come and published together every ``PUBLISH_EVERY_S``: only then are
-    they acknowledged.
+    Batches are learned as they come and published together every ``PUBLISH_EVERY_S``: only then are they acknowledged.
+    With every new assignment the learner first goes on from the newest published models, which another worker may have
+    written since.
     """
 
-    def __init__(
-        self,
-        app: faust.App,
-        learner: Learner,
-        *,
-        send: Send,
-        model_key: bytes,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, app: faust.App, learner: Learner, *, models: ModelTopic, metrics: Metrics, fail: Fail) -> None:
         self._app = app
         self._learner = learner
-        self._send = send
-        self._model_key = model_key
+        self._models = models
         self._metrics = metrics
+        self._fail = fail
+        self._generation: int | None = None
         self._touched: set[str] = set()
         self._unacknowledged: list[EventT[Any]] = []
         self._round = asyncio.Lock()
@@ -57,12 +49,13 @@ class LearnerAgent:
         """The agent: learn batch after batch until the stream ends."""
         async for event in stream.noack().events():
             try:
-                self._learn(event.value)
+                if await self._is_current(event.message.generation_id):
+                    self._learn(event.value)
+                    self._unacknowledged.append(event)
             except Exception as error:
                 _LOG.exception("learning failed")
-                await self._app.crash(error)
+                await self._fail(error)
                 raise
-            self._unacknowledged.append(event)
 
     async def beat(self) -> None:
         """Publish and acknowledge now and then, for as long as the app runs."""
@@ -72,7 +65,7 @@ class LearnerAgent:
                 await self.publish()
             except Exception as error:
                 _LOG.exception("publishing failed")
-                await self._app.crash(error)
+                await self._fail(error)
                 raise
 
     async def publish(self) -> None:
@@ -81,25 +74,27 @@ class LearnerAgent:
             touched, self._touched = self._touched, set()
             learned, self._unacknowledged = self._unacknowledged, []
             if touched:
-                records = [(name.encode(), self._signed(name), (), None) for name in sorted(touched)]
-                await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records})
+                await self._models.publish([self._learner.publish(name) for name in sorted(touched)])
                 self._metrics.judge(self._learner.quality())
             for event in learned:
                 event.ack()
 
+    async def _is_current(self, generation: int) -> bool:
+        """Go on from what is published when the assignment is new; False when it has gone again meanwhile."""
+        if generation != self._generation:
+            for model in await self._models.newest():
+                self._learner.resume(model)
+            self._generation = generation
+        return generation == self._app.consumer_generation_id
+
     def _learn(self, records: Iterable[Any]) -> None:
         for record in records:
             try:
-                example = _DECODER.decode(record.value)
+                example = _DECODER.decode(record.value or b"")
             except msgspec.MsgspecError:
-                _LOG.warning(
-                    "labelled example cannot be read, skipped",
-                    extra={"facts": {"partition": record.partition, "offset": record.offset}},
-                )
+                facts = {"partition": record.partition, "offset": record.offset}
+                _LOG.warning("labelled example cannot be read, skipped", extra={"facts": facts})
                 continue
             if self._learner.knows(example):
                 self._learner.learn(example, offset=record.offset)
                 self._touched.add(example.model)
-
-    def _signed(self, name: str) -> bytes:
-        return _ENCODER.encode(sign(self._learner.publish(name), self._model_key))

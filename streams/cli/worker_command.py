@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable
 
@@ -9,7 +10,10 @@ import typer
 from kafka import KafkaConsumer
 
 from needstream.streams import logs, topics
+from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
+
+_LOG = logging.getLogger("needstream.worker")
 
 
 def register(app: typer.Typer) -> None:
@@ -57,6 +61,13 @@ def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
 
             new_loop = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(main())
+            try:
+                runner.run(main())
+            except FAILURES:
+                raise
+            except Exception as error:
+                # The text of an unforeseen error may quote a record; the log names its class and its place.
+                _LOG.exception("worker failed")
+                raise typer.Exit(1) from error
 
     return run

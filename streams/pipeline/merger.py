@@ -69,12 +69,17 @@ class Merger:
         """The lowest offset of the topic that is still held back, None without any."""
         return self._offsets[topic].lowest()
 
-    def ahead(self) -> frozenset[str]:
-        """The topics that have been read further than the slowest one, by more than the lateness."""
-        slowest_ms = min(self._newest_ms.get(topic, -1) for topic in self._rank)
-        return frozenset(
-            topic for topic, newest_ms in self._newest_ms.items() if newest_ms > slowest_ms + self._allowed_lateness_ms
-        )
+    def ahead(self, at_end: Container[str]) -> frozenset[str]:
+        """The topics read further, by more than the lateness, than the slowest one that is still waited for.
+
+        Args:
+            at_end: the topics that have nothing more to read now; nobody waits for them.
+        """
+        lagging_ms = [self._newest_ms.get(topic, -1) for topic in self._rank if topic not in at_end]
+        if not lagging_ms:
+            return frozenset()
+        limit_ms = min(lagging_ms) + self._allowed_lateness_ms
+        return frozenset(topic for topic, newest_ms in self._newest_ms.items() if newest_ms > limit_ms)
 
     def _frontier_ms(self, at_end: Container[str]) -> int | None:
         """Event time everything before which may leave; None when everything may."""

@@ -201,21 +201,38 @@ def test_worker_refuses_topics_that_are_not_co_partitioned(fresh_broker: brokers
     assert "Traceback" not in told
 
 
+def test_the_largest_record_a_broker_takes_becomes_a_dead_letter(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
+    """It comes with headers, so the dead letter is larger than the record was."""
+    topics.apply(fresh_broker.bootstrap, 1)
+    huge = b'{"event_id": "' + b"x" * 1_040_000 + b'"}'
+    lines = [producing.Outgoing(0, topics.CLICKSTREAM, b"c1", huge)]
+    producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
+
+    with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
+        worker.await_caught_up(1)
+        assert worker.terminate() == 0
+
+    (letter,) = running.published(fresh_broker.bootstrap, topics.DEAD_LETTERS)
+    assert huge == letter.value
+    assert b"deserialization_too_large" == dict(letter.headers)["needstream.reason"]
+
+
+@pytest.mark.parametrize("store", ["memory://", "rocksdict://"])
 def test_restarted_worker_goes_on_with_states_and_models(
-    fresh_broker: brokers.Broker, events: Path, tmp_path: Path
+    fresh_broker: brokers.Broker, events: Path, tmp_path: Path, *, store: str
 ) -> None:
     """Stop in the middle, start again: together they say what one uninterrupted worker says, once."""
     topics.apply(fresh_broker.bootstrap, 2)
     lines = list(producing.read_folder(events))
     middle = len(lines) // 2
     producing.produce(fresh_broker.bootstrap, iter(lines[:middle]), pace=FULL_SPEED)
-    with running.worker(fresh_broker.bootstrap, tmp_path / "first", ordering_wait="500ms") as worker:
+    with running.worker(fresh_broker.bootstrap, tmp_path, store=store, ordering_wait="500ms") as worker:
         worker.await_caught_up(middle)
         assert worker.terminate() == 0
     before = running.published(fresh_broker.bootstrap, topics.LABELLED_EXAMPLES)
 
     producing.produce(fresh_broker.bootstrap, iter(lines[middle:]), pace=FULL_SPEED)
-    with running.worker(fresh_broker.bootstrap, tmp_path / "second", ordering_wait="500ms") as worker:
+    with running.worker(fresh_broker.bootstrap, tmp_path, store=store, ordering_wait="500ms") as worker:
         worker.await_caught_up(len(lines) - middle)
         assert worker.terminate() == 0
 

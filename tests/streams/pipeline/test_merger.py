@@ -106,5 +106,13 @@ def test_topics_read_further_than_the_slowest_by_more_than_the_lateness_are_ahea
     story += [transaction(at="2025-03-01T09:15:00.000Z"), feedback(at="2025-03-01T09:15:00.001Z")]
     story += [customer_event(at="2025-03-01T09:00:00Z"), outcome(at="2025-03-01T09:00:00Z")]
 
-    assert {topics.FEEDBACK} == _merger(*story).ahead()
-    assert {topics.CLICKSTREAM} == _merger(story[0]).ahead()
+    assert {topics.FEEDBACK} == _merger(*story).ahead(())
+    assert {topics.CLICKSTREAM} == _merger(story[0]).ahead(())
+
+
+def test_nobody_waits_for_a_topic_at_its_end_so_it_holds_nobody_back():
+    story = [click(at="2025-03-01T12:00:00Z"), transaction(at="2025-03-01T09:00:00Z")]
+    quiet = {topics.FEEDBACK, topics.CUSTOMERS, topics.OUTCOMES}
+
+    assert {topics.CLICKSTREAM} == _merger(*story).ahead(quiet)
+    assert set() == _merger(*story).ahead(set(topics.INPUTS))

@@ -1,0 +1,154 @@
+"""A lane acknowledges a batch only when everything it led to is acknowledged, whoever runs the round."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from needstream.models.scorer import Scorer
+from needstream.streams import lane as lanes
+from needstream.streams import topics
+from needstream.streams.metrics import Metrics
+from needstream.streams.packs import loader
+from needstream.streams.pipeline.partition import Partition
+from needstream.streams.replay import MemoryStore
+
+BANK = loader.load("bank")
+EVERYTHING_READ = frozenset(topics.INPUTS)
+
+
+class Delivered:
+    """A batch as the transport hands it over: the records, where from, and whether it was acknowledged."""
+
+    def __init__(self, *values: bytes) -> None:
+        self.value = [Stored(offset, value) for offset, value in enumerate(values)]
+        self.message = self
+        self.topic = topics.CUSTOMERS
+        self.acked = False
+
+    def ack(self) -> None:
+        self.acked = True
+
+
+class Stored:
+    """A record as the broker has it."""
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.topic, self.partition, self.offset = topics.CUSTOMERS, 0, offset
+        self.key, self.value, self.timestamp = b"c1", value, 0
+
+
+class Wire:
+    """Where a lane sends to; the outcome of each request is decided by the test."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.refused = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, records: Any) -> None:
+        await self.open.wait()
+        if self.refused:
+            self.refused -= 1
+            raise OSError
+        self.sent += [tp.topic for tp in records]
+
+
+def _score(number: int, score: int) -> bytes:
+    at = f"2025-03-0{number}T09:00:00Z"
+    event = {"event_id": f"e{number}", "event_type": "credit_score", "event_time": at, "customer_id": "c1"}
+    return orjson.dumps(event | {"score": score})
+
+
+def _lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
+    store = MemoryStore()
+    partition = Partition(topics.INPUTS, BANK, scorer=Scorer(BANK.readiness()), store=store)
+    setup = lanes.LaneSetup(
+        send=wire.send,
+        changelog="changelog",
+        metrics=Metrics("0", BANK.version),
+        future_tolerance_ms=0,
+        partition_for_model=lambda _: 0,
+    )
+    return lanes.Lane(0, partition, store=store, setup=setup), store
+
+
+@pytest.mark.asyncio
+async def test_outputs_are_acknowledged_before_snapshots_and_snapshots_before_the_batch() -> None:
+    wire = Wire()
+    lane, store = _lane(wire)
+    batch = Delivered(_score(1, 700), _score(2, 600))
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+
+    assert sorted([topics.ALERTS, topics.DECISIONS]) == sorted(wire.sent[:2])
+    assert ["changelog"] == wire.sent[2:]
+    assert batch.acked
+    assert len(store) == 1
+
+
+@pytest.mark.asyncio
+async def test_after_a_failed_round_nobody_acknowledges_its_batch() -> None:
+    """The pacemaker waits for the round in work and runs next: it must not ack in passing."""
+    wire = Wire()
+    wire.refused = 1
+    lane, store = _lane(wire)
+    batch = Delivered(_score(1, 700), _score(2, 600))
+
+    lane.add(batch)
+    outcomes = await asyncio.gather(lane.run(EVERYTHING_READ), lane.run(EVERYTHING_READ), return_exceptions=True)
+
+    assert [OSError, type(None)] == [type(outcome) for outcome in outcomes]
+    assert not batch.acked
+    assert len(store) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_round_whose_partition_was_given_up_stores_nothing_any_more() -> None:
+    wire = Wire()
+    wire.open.clear()
+    lane, store = _lane(wire)
+    batch = Delivered(_score(1, 700), _score(2, 600))
+
+    lane.add(batch)
+    running = asyncio.ensure_future(lane.run(EVERYTHING_READ))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lane.close(), 0.05)
+    wire.open.set()
+
+    with pytest.raises(lanes.LaneAbandoned):
+        await running
+    assert not batch.acked
+    assert len(store) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_closed_lane_starts_no_round() -> None:
+    wire = Wire()
+    lane, _ = _lane(wire)
+    batch = Delivered(_score(1, 700))
+
+    lane.add(batch)
+    await lane.close()
+    await lane.run(EVERYTHING_READ)
+
+    assert not batch.acked
+    assert [] == wire.sent
+
+
+@pytest.mark.asyncio
+async def test_a_batch_waits_for_its_last_record() -> None:
+    """While another input lags, what it could overtake is neither applied nor acknowledged."""
+    wire = Wire()
+    lane, _ = _lane(wire)
+    batch = Delivered(_score(1, 700))
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ - {topics.CLICKSTREAM})
+    assert not batch.acked
+
+    await lane.run(EVERYTHING_READ)
+    assert batch.acked
