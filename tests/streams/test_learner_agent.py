@@ -1,0 +1,145 @@
+"""The learner agent publishes before it acknowledges, and a new assignment goes on from what is published."""
+
+from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+import training
+from needstream.models.learner import Learner
+from needstream.models.linear import LinearModel
+from needstream.models.scorer import Scorer
+from needstream.streams.agents.learner import LearnerAgent
+from needstream.streams.metrics import Metrics
+
+EXAMPLES = training.examples(40)
+
+
+class Topic:
+    """The snapshot topic as several workers share it."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, LinearModel] = {}
+        self.broken = False
+
+    async def newest(self) -> list[LinearModel]:
+        return list(self.published.values())
+
+    async def publish(self, models: Sequence[LinearModel]) -> None:
+        if self.broken:
+            raise BrokenPipeError
+        for model in models:
+            self.published[model.name] = model
+
+
+class Batch:
+    """Consecutive examples as the transport delivers them."""
+
+    def __init__(self, first: int, last: int, *, generation: int = 1) -> None:
+        self.value = [_record(offset) for offset in range(first, last)]
+        self.message = SimpleNamespace(generation_id=generation)
+        self.acked = False
+
+    def ack(self) -> None:
+        self.acked = True
+
+
+class Stream:
+    """What an agent iterates over."""
+
+    def __init__(self, *batches: Batch) -> None:
+        self._batches = batches
+
+    def noack(self) -> "Stream":
+        return self
+
+    async def events(self) -> AsyncIterator[Batch]:
+        for batch in self._batches:
+            yield batch
+
+
+def _record(offset: int) -> Any:
+    example = training.labelled(EXAMPLES[offset][0], EXAMPLES[offset][1])
+    return SimpleNamespace(value=msgspec.json.encode(example), partition=0, offset=offset)
+
+
+def _agent(topic: Topic, generation: int = 1) -> LearnerAgent:
+    learner = Learner(["loan"], training.FEATURES, scorer=Scorer({}))
+    app = SimpleNamespace(consumer_generation_id=generation)
+
+    async def fail(error: Exception) -> None:
+        raise AssertionError from error
+
+    return LearnerAgent(app, learner, models=topic, metrics=Metrics("0", "bank"), fail=fail)
+
+
+@pytest.mark.asyncio
+async def test_a_batch_is_acknowledged_when_what_it_taught_is_published() -> None:
+    topic, batch = Topic(), Batch(0, 10)
+    agent = _agent(topic)
+
+    await agent.read(Stream(batch))
+    assert not batch.acked
+
+    await agent.publish()
+    assert batch.acked
+    assert (10, 9) == (topic.published["loan"].version, topic.published["loan"].learned_through)
+
+
+@pytest.mark.asyncio
+async def test_a_batch_whose_model_could_not_be_published_is_never_acknowledged() -> None:
+    topic, batch = Topic(), Batch(0, 10)
+    agent = _agent(topic)
+    await agent.read(Stream(batch))
+    topic.broken = True
+
+    with pytest.raises(BrokenPipeError):
+        await agent.publish()
+    topic.broken = False
+    await agent.publish()
+
+    assert not batch.acked
+    assert {} == topic.published
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_takes_over_goes_on_behind_the_other_ones_work() -> None:
+    """It started before the other one had learned anything, and learns no example a second time."""
+    topic = Topic()
+    first, second = _agent(topic), _agent(topic, generation=2)
+    await first.read(Stream(Batch(0, 30)))
+    await first.publish()
+
+    await second.read(Stream(Batch(20, 40, generation=2)))
+    await second.publish()
+
+    assert (40, 39) == (topic.published["loan"].version, topic.published["loan"].learned_through)
+    assert topic.published["loan"].weights == training.trained(40).export().weights
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_an_assignment_that_has_gone_is_left_alone() -> None:
+    topic, stale = Topic(), Batch(0, 10, generation=1)
+    agent = _agent(topic, generation=2)
+
+    await agent.read(Stream(stale))
+    await agent.publish()
+
+    assert not stale.acked
+    assert {} == topic.published
+
+
+@pytest.mark.asyncio
+async def test_what_is_no_example_is_passed_over() -> None:
+    topic, batch = Topic(), Batch(0, 3)
+    batch.value[1].value = None
+    batch.value[2].value = b"{"
+    agent = _agent(topic)
+
+    await agent.read(Stream(batch))
+    await agent.publish()
+
+    assert batch.acked
+    assert 1 == topic.published["loan"].version
