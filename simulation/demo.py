@@ -21,6 +21,9 @@ REAL_SAMPLE = "online_retail_sample.csv.gz"
 BANK_SHARE = 0.75
 """How much of a limited time the bank may take; the rest is the shop's."""
 
+SHOP_HASTE = 15.0
+"""A shop's customer comes every few weeks where a bank's comes every other day."""
+
 _PLAIN_EVERY_S = 5.0
 
 
@@ -59,7 +62,6 @@ class Player:
     def __init__(self, options: DemoOptions, console: Console) -> None:
         self.options = options
         self.console = console
-        self._pace = producing.Pace(speed=options.days_per_second * DAY_MS / 1000)
         self._started_s = time.monotonic()
         self._share = 1.0
 
@@ -69,13 +71,15 @@ class Player:
         allowed_s = self.options.exit_after_s * self._share
         return allowed_s > 0 and time.monotonic() - self._started_s > allowed_s
 
-    def perform(self, pack: str, *, folder: Path, progress: Progress, share: float = 1.0) -> None:
+    def perform(self, pack: str, *, folder: Path, progress: Progress, share: float = 1.0, haste: float = 1.0) -> None:
         """Play ``folder/input`` through a worker with ``pack`` into ``folder/output``.
 
-        The act ends early when ``share`` of the demo's whole time has passed since its beginning.
+        The act ends early when ``share`` of the demo's whole time has passed since its beginning. Events are sent
+        ``haste`` times as fast as the options say.
         """
         self._share = share
-        stage = Stage(pack, folder / "input", output=folder / "output", pace=self._pace, progress=progress)
+        pace = producing.Pace(speed=self.options.days_per_second * haste * DAY_MS / 1000)
+        stage = Stage(pack, folder / "input", output=folder / "output", pace=pace, progress=progress)
         with stage:
             if self.console.is_terminal:
                 with Live(console=self.console, refresh_per_second=4) as live:
@@ -139,7 +143,7 @@ def _judge(truth_path: Path, output: Path, *, reached_ms: int) -> scorecard.Scor
 def _play_shop(player: Player, folder: Path) -> None:
     count = write_real_sample(folder / "input")
     progress = Progress(title="shop, real: sample of UCI Online Retail (CC BY 4.0)", total=count)
-    player.perform("shop", folder=folder, progress=progress)
+    player.perform("shop", folder=folder, progress=progress, haste=SHOP_HASTE)
     player.console.rule("shop: real customers, no planted truth")
     for scenario, fired in progress.by_scenario.most_common():
         player.console.print(f"  {fired:5,}  {scenario}")

@@ -13,7 +13,8 @@ from msgspec import Struct
 from needstream.schemas.times import parse_rfc3339
 from needstream.streams import event_files
 
-_PROGRESS_EVERY = 500
+_PROGRESS_EVERY = 50
+_CONFIRM_EVERY = 5_000
 _LOOK_S = 0.02
 
 
@@ -75,7 +76,7 @@ def produce(
             sent += 1
             if sent % _PROGRESS_EVERY == 0:
                 on_progress(sent, at_ms)
-            if len(pending) >= 10 * _PROGRESS_EVERY:
+            if len(pending) >= _CONFIRM_EVERY:
                 pending = _confirmed(pending)
         producer.flush()
         _confirmed(pending)
