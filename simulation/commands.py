@@ -76,7 +76,10 @@ def score(
     """Compare emitted signals with the planted truth: recall, precision, lead time."""
     from needstream.simulation import scorecard, scorecard_table
 
-    card = scorecard.score_directory(truth, output)
+    try:
+        card = scorecard.score_directory(truth, output)
+    except ValueError as error:
+        raise TyperException(str(error)) from error
     if as_json:
         typer.echo(orjson.dumps(card.as_dict()).decode())
     else:

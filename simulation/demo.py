@@ -91,7 +91,11 @@ class Player:
     def _print(self, stage: Stage, progress: Progress) -> None:
         self.console.print(f"{progress.title}: worker pid {stage.worker_pid}")
         printed_s = 0.0
+        restarts = 0
         for now_s in self._ticks(stage):
+            if progress.restarts > restarts:
+                restarts = progress.restarts
+                self.console.print(f"the worker was killed; started again with pid {stage.worker_pid}")
             if now_s - printed_s >= _PLAIN_EVERY_S:
                 self.console.print(live_view.plain_line(progress), soft_wrap=True)
                 printed_s = now_s

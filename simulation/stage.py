@@ -80,6 +80,7 @@ class Stage:
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
+        self._read_before = 0.0
         self._bootstrap = ""
         self._worker: subprocess.Popen[bytes] | None = None
         self._log = output / "worker.log"
@@ -202,6 +203,7 @@ class Stage:
             raise WorkerFailed(message)
         self.progress.caught_up = False
         self.progress.restarts += 1
+        self._read_before = self.progress.records
         members.expel(self._bootstrap, GROUP)
         self._start_worker()
 
@@ -217,7 +219,7 @@ class Stage:
                 elif sample.name in ("needstream_model_quality_ratio", "needstream_model_examples"):
                     figures = self.progress.quality.setdefault(sample.labels["model"], {})
                     figures[sample.labels.get("measure", "examples")] = sample.value
-        self.progress.records = records
+        self.progress.records = min(self.progress.sent, self._read_before + records)
         self.progress.applied_ms = min(watermarks_ms, default=0)
 
     def _get(self, path: str) -> bytes:

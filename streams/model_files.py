@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from needstream.models.linear import LinearModel
-from needstream.models.snapshots import sign, verify
+from needstream.models.snapshots import SnapshotRefused, sign, verify
 from needstream.streams import event_files
 
 
@@ -21,6 +21,10 @@ def read(path: Path, *, key: bytes, features: tuple[str, ...]) -> list[LinearMod
     """The models of a file.
 
     Raises:
-        SnapshotRefused: one of them is not authentic or has other features.
+        SnapshotRefused: there is none, or one is not authentic or has other features.
     """
-    return [verify(line, key, features=features) for line in event_files.read_lines(path) if line]
+    models = [verify(line, key, features=features) for line in event_files.read_lines(path) if line]
+    if not models:
+        msg = f"{path} holds no model snapshot"
+        raise SnapshotRefused(msg)
+    return models

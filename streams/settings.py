@@ -94,6 +94,20 @@ def _text(given: str) -> str:
     return given.strip()
 
 
+def read_addresses(given: str) -> str:
+    """Broker addresses as they were given.
+
+    Raises:
+        ValueError: not ``host:port``, several separated by commas.
+    """
+    for address in given.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdigit() or int(port) not in _PORTS:
+            message = "must be host:port, several separated by commas"
+            raise ValueError(message)
+    return given.replace(" ", "")
+
+
 def _port(given: str) -> int:
     if not given.isdigit() or int(given) not in _PORTS:
         message = "must be a port number from 0 to 65535"
@@ -133,7 +147,7 @@ def _level(given: str) -> str:
 
 
 _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
-    f"{PREFIX}BROKER": ("broker", _text),
+    f"{PREFIX}BROKER": ("broker", read_addresses),
     f"{PREFIX}APP_ID": ("app_id", _text),
     f"{PREFIX}PACK": ("pack", _text),
     f"{PREFIX}STORE": ("store", _store),

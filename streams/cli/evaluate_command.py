@@ -34,7 +34,8 @@ def evaluate(*, source: options.InputFolder, pack: options.PackName = "bank", as
     if as_json:
         typer.echo(orjson.dumps(report["models"]).decode())
         return
-    Console().print(quality_table(report["models"]))
+    console = Console()
+    console.print(quality_table(report["models"]), soft_wrap=not console.is_terminal)
 
 
 def quality_table(models: list[dict[str, Any]]) -> Table:

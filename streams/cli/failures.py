@@ -1,21 +1,22 @@
 """The failures a command answers with one line instead of a traceback."""
 
+from aiokafka.errors import KafkaError as WorkerKafkaError
 from kafka.errors import KafkaError
 
 from needstream.models.snapshots import SnapshotRefused
 from needstream.streams.brokers import BrokerUnavailable
+from needstream.streams.event_files import DamagedFile
 from needstream.streams.packs.loader import PackRefused
 from needstream.streams.settings import SettingsRefused
 from needstream.streams.topics import TopicsRefused
 
 FAILURES: tuple[type[Exception], ...] = (
     BrokerUnavailable,
-    ConnectionError,
-    FileNotFoundError,
+    DamagedFile,
     KafkaError,
-    NotADirectoryError,
+    OSError,
     PackRefused,
-    PermissionError,
+    WorkerKafkaError,
     SettingsRefused,
     SnapshotRefused,
     TopicsRefused,

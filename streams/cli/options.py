@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from needstream.schemas.times import parse_duration
-from needstream.streams.settings import from_environment
+from needstream.streams.brokers import interface
+from needstream.streams.settings import from_environment, read_addresses
 
 
 def duration_ms(text: str) -> int:
@@ -22,8 +23,30 @@ def duration_ms(text: str) -> int:
 
 
 def broker_address(given: str | None) -> str:
-    """The broker of the option, else of the environment."""
-    return given or from_environment().broker
+    """The broker of the option, else of the environment.
+
+    Raises:
+        typer.BadParameter: not of the form ``host:port``.
+    """
+    if given is None:
+        return from_environment().broker
+    try:
+        return read_addresses(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--broker") from error
+
+
+def answering_broker(given: str | None) -> str:
+    """The broker's address, once it is known that somebody answers there.
+
+    Raises:
+        ConnectionError: nobody does.
+    """
+    address = broker_address(given)
+    if not interface.answers(address):
+        msg = f"no broker answers at {address}: start one, or correct --broker or NEEDSTREAM_BROKER"
+        raise ConnectionError(msg)
+    return address
 
 
 Broker = Annotated[

@@ -23,11 +23,15 @@ def produce(
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0.0,
     speed: Annotated[float, typer.Option(min=0, help="Seconds of event time a second, such as 86400.")] = 0.0,
 ) -> None:
-    """Send the events of a folder, keyed by customer, at a rate or at an event-time speed."""
+    """Send the events of a folder, keyed by customer, at a rate or at an event-time speed.
+
+    Without a limit, hours of event time pass in a moment, and a worker that reads along sees events
+    late: use --speed, or start the worker with NEEDSTREAM_ORDERING_WAIT=500ms.
+    """
     if rate and speed:
         message = "give --rate or --speed, not both"
         raise typer.BadParameter(message)
-    address = options.broker_address(broker)
+    address = options.answering_broker(broker)
     with Progress(
         TextColumn("producing {task.completed:,} events, event time {task.fields[at]}"),
         TimeElapsedColumn(),

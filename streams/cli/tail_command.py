@@ -37,7 +37,7 @@ def tail(
     console = Console()
     shown = 0
     for signal in read_signals(
-        options.broker_address(broker), from_beginning=from_beginning, silence_ms=options.duration_ms(wait)
+        options.answering_broker(broker), from_beginning=from_beginning, silence_ms=options.duration_ms(wait)
     ):
         if customer not in (None, signal["customer_id"]) or scenario not in (None, signal["scenario"]):
             continue
@@ -46,7 +46,7 @@ def tail(
         if as_json:
             typer.echo(orjson.dumps(signal).decode())
         else:
-            console.print(line(signal))
+            console.print(line(signal), soft_wrap=not console.is_terminal)
         shown += 1
         if most and shown >= most:
             return
@@ -61,6 +61,9 @@ def read_signals(broker: str, *, from_beginning: bool, silence_ms: int) -> Itera
             for topic in _SIGNALS
             for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
+        if not places:
+            msg = f"no topics at {broker} yet; create them with: needstream topics apply"
+            raise FileNotFoundError(msg)
         consumer.assign(places)
         if from_beginning:
             consumer.seek_to_beginning(*places)
@@ -84,7 +87,7 @@ def line(signal: dict[str, Any]) -> Text:
     text = Text(f"{str(signal['event_time'])[:16].replace('T', ' ')}  ", style="dim")
     text.append(f"{kind:<6}", style=_COLOURS.get(kind, "cyan"))
     text.append(f"{subject:<15}", style="bold")
-    text.append(f"{signal['customer_id']:<12}")
+    text.append(f"{signal['customer_id']:<12} ")
     text.append(f"{'' if score is None else f'{score:.0%}':>4}  ", style="dim")
     text.append(str(signal["explanation"]["en"]))
     text.append(f"  [{signal['scenario']}]", style="dim")

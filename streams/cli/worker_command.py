@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def worker() -> None:
-    """Run the worker until SIGTERM or Ctrl-C; settings come from NEEDSTREAM_ variables.
+    """Run the worker until SIGTERM or Ctrl-C; settings come from NEEDSTREAM_ variables (docs/settings.md).
 
     Topics must exist and be co-partitioned (see `needstream topics`).
     """

@@ -54,4 +54,6 @@ class _Sentence:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= _ROUND_FROM else f"{value:.1f}".removesuffix(".0")
+    if abs(value) >= _ROUND_FROM:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if 0 < abs(value) < 1 else f"{value:.1f}".removesuffix(".0")

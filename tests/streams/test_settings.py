@@ -63,7 +63,8 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("NEEDSTREAM_BROKER", " ", "must not be empty"),
+        ("NEEDSTREAM_BROKER", "localhost", "must be host:port"),
+        ("NEEDSTREAM_APP_ID", " ", "must not be empty"),
         ("NEEDSTREAM_WEB_PORT", "70000", "must be a port number"),
         ("NEEDSTREAM_WEB_PORT", "x", "must be a port number"),
         ("NEEDSTREAM_STORE", "redis://", "must be memory:// or rocksdict://"),
@@ -85,3 +86,9 @@ def test_a_refused_key_is_not_shown() -> None:
         settings.from_mapping({"NEEDSTREAM_MODEL_KEY": "secret"})
 
     assert "secret" not in str(refused.value)
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+
+    assert [] == [variable for variable in settings._READERS if f"| `{variable}` |" not in page]

@@ -17,16 +17,18 @@ def _signal(*story, kind=NeedSignal):
 
 
 def test_sentences_carry_the_values_of_the_moment():
-    signal = _signal(GRANTED, *LOOKS)
+    scores = [customer_event("credit_score", at=f"2025-03-0{n}T00:00:00Z", score=900 - 100 * n) for n in (1, 2)]
+    alert = _signal(*scores, kind=Alert)
 
-    assert signal.explanation.en.startswith("Looked at or searched for loans about 4 times within a week")
-    assert "约 4 次" in signal.explanation.zh
+    assert "The credit score is 100 points below its best of the last year." == alert.explanation.en
+    assert "信用评分比过去一年最高值低 100 分。" == alert.explanation.zh
 
 
 @pytest.mark.parametrize(
-    ("balance", "shown"), [("999.40", "999"), ("1999.40", "1,999"), ("9.60", "9.6"), ("3.00", "3")]
+    ("balance", "shown"),
+    [("999.40", "999"), ("1999.40", "1,999"), ("9.60", "9.6"), ("3.00", "3"), ("0.25", "0.25"), ("0", "0")],
 )
-def test_large_figures_are_rounded_and_small_ones_keep_a_decimal(balance, shown):
+def test_large_figures_are_rounded_and_small_ones_keep_what_matters(balance, shown):
     story = [
         transaction("instalment", at=f"2025-03-01T1{n}:00:00Z", amount="50.00", balance_after=balance) for n in range(3)
     ]
