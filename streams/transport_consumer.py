@@ -251,7 +251,8 @@ class BatchConsumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Let the application settle, then commit what it acknowledged; Faust calls this before it stops streams."""
-        await self._settle(frozenset(tp for tp in self.assignment() if self._in_batches(tp)))
+        if self._thread.has_consumer:  # a start that failed early has nothing to settle
+            await self._settle(frozenset(tp for tp in self.assignment() if self._in_batches(tp)))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Settle and commit before Faust forgets what was acknowledged."""

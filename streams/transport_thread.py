@@ -100,6 +100,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         finally:
             vars(coordinator).pop("reset_generation", None)
 
+    @property
+    def has_consumer(self) -> bool:
+        """Whether the aiokafka consumer exists yet."""
+        return self._consumer is not None
+
     def partition_state(self, tp: TP) -> Any:
         """Return aiokafka's state of an assigned partition, or None."""
         subscription = self._ensure_consumer()._subscription.subscription

@@ -1,5 +1,6 @@
 """The program answers every mistake with what would have been valid, and its exit codes mean something."""
 
+import gzip
 from pathlib import Path
 
 import orjson
@@ -105,3 +106,44 @@ def test_published_data_is_converted_to_input_files_and_replayed(
         report["counts"]["records"],
         sum(n for name, n in report["counts"].items() if name.startswith("dead_letter.")),
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["convert", "bank-calls", "--input", "FILE", "--output", "x"], "there is no column 'outcome'"),
+        (["convert", "online-retail", "--input", "CUT", "--output", "x"], "no online-retail data"),
+        (["convert", "online-retail", "--input", "EMPTY", "--output", "x"], "nothing in it could be converted"),
+        (["score", "--truth", "FILE", "--output", "FOLDER"], "line 1"),
+        (["replay", "--input", "FOLDER", "--output", "FOLDER/out"], "damaged after line"),
+        (["tail", "--broker", "127.0.0.1:1"], "no broker answers at 127.0.0.1:1"),
+        (["produce", "--broker", "127.0.0.1:1", "--input", "FOLDER"], "no broker answers at 127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_line(
+    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = b'{"event_id": "e", "event_time": "2025-01-01T00:00:00Z"}\n'
+    (tmp_path / "file").write_bytes(b"a,b\n1,2\n")
+    (tmp_path / "empty.csv").touch()
+    cut = gzip.compress(event * 5_000)[:-20]
+    (tmp_path / "clickstream.v1.jsonl.gz").write_bytes(cut)
+    places = {
+        "FILE": tmp_path / "file",
+        "EMPTY": tmp_path / "empty.csv",
+        "CUT": tmp_path / "clickstream.v1.jsonl.gz",
+        "FOLDER": tmp_path,
+        "FOLDER/out": tmp_path / "out",
+        "x": tmp_path / "x",
+    }
+
+    assert main.call([str(places.get(word, word)) for word in arguments]) == 1
+
+    answer = capsys.readouterr().err
+    assert told in answer
+    assert "Traceback" not in answer
+
+
+def test_a_broker_address_without_a_port_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.call(["tail", "--broker", "localhost"]) == 2
+    assert "must be host:port" in capsys.readouterr().err
