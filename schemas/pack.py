@@ -189,6 +189,7 @@ class Pack(_Declared, frozen=True, kw_only=True):
     version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(?!\n)$")]
     title: str
     products: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    needs: Annotated[tuple[Name, ...], Meta(min_length=1)]
     pages: tuple[PageRule, ...] = ()
     keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
     time: TimeRules = field(default_factory=TimeRules)

@@ -46,6 +46,9 @@ def replay(
     """
     from needstream.streams.replay import Replay, ReplayOptions
 
+    if target.resolve() == source.resolve():
+        msg = "must not be the input folder"
+        raise typer.BadParameter(msg, param_hint="--output")
     settings = from_environment()
     job = Replay(
         loader.load(pack),

@@ -176,6 +176,11 @@ class Definitions:
         _check_unique(
             [each.id if each.product is None else f"{each.id}.{each.product}" for each in pack.scenarios], "scenarios"
         )
+        needs = {*pack.needs, *pack.products}
+        for index, scenario in enumerate(pack.scenarios):
+            if scenario.need not in needs:
+                place, valid = f"scenarios[{index}].need", ", ".join(sorted(needs))
+                raise DefinitionError(place, f"{scenario.need!r} is no need; choose from {valid}, or add it to needs")
         known = {scenario.id for scenario in pack.scenarios}
         for index, name in enumerate(pack.distress):
             if name not in known:

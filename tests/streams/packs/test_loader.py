@@ -171,6 +171,13 @@ MISTAKES = {
         None,
         ["scenarios.repeated_loan_queries: confidence is missing", "a number at least 0"],
     ),
+    "unknown need": (
+        "scenarios.yaml",
+        "    need: wealth",
+        "    need: welth",
+        0,
+        ["'welth' is no need", "choose from", "wealth"],
+    ),
     "duplicate id": (
         "scenarios.yaml",
         "- id: balance_drop",
