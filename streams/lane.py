@@ -133,6 +133,8 @@ class Lane:
 
     async def _run_once(self, at_end: frozenset[str], tick_ms: int | None) -> None:
         started_s = time.monotonic()
+        # A batch that arrives while this round is sending belongs to the next one, its dead letters too.
+        present = {topic: len(batches) for topic, batches in self._batches.items()}
         emitted = list(self.partition.advance(at_end, most=RECORDS_PER_ROUND))
         if tick_ms is not None:
             emitted += self.partition.tick(tick_ms)
@@ -143,7 +145,7 @@ class Lane:
             msg = f"partition {self.number} was given up in the middle of a round; nothing of it was stored"
             raise LaneAbandoned(msg)
         await self._store_snapshots(snapshots)
-        self._acknowledge()
+        self._acknowledge(present)
         if emitted or letters or snapshots:
             self._measure(emitted, letters, started_s=started_s)
 
@@ -203,11 +205,13 @@ class Lane:
         await self._setup.send({TP(self._setup.changelog, self.number): records})
         self._store.write(snapshots)
 
-    def _acknowledge(self) -> None:
-        """Acknowledge every batch none of whose records still waits."""
+    def _acknowledge(self, present: dict[str, int]) -> None:
+        """Acknowledge every batch that was there when the round began and none of whose records still waits."""
         for topic, batches in self._batches.items():
             waiting_from = self.partition.merger.waiting_from(topic)
-            while batches and (waiting_from is None or batches[0].last_offset < waiting_from):
+            for _ in range(present[topic]):
+                if waiting_from is not None and batches[0].last_offset >= waiting_from:
+                    break
                 batches.popleft().event.ack()
 
     def _measure(self, emitted: list[Emission], letters: list[DeadLetter], *, started_s: float) -> None:

@@ -152,3 +152,24 @@ async def test_a_batch_waits_for_its_last_record() -> None:
 
     await lane.run(EVERYTHING_READ)
     assert batch.acked
+
+
+@pytest.mark.asyncio
+async def test_a_batch_that_comes_while_a_round_is_sending_belongs_to_the_next_one() -> None:
+    """Its dead letters have not been sent yet, so the round in work must not acknowledge it."""
+    wire = Wire()
+    wire.open.clear()
+    lane, _ = _lane(wire)
+    first, second = Delivered(_score(1, 700), _score(2, 600)), Delivered(b"no event")
+
+    lane.add(first)
+    running = asyncio.ensure_future(lane._run_once(EVERYTHING_READ, None))
+    await asyncio.sleep(0)
+    lane.add(second)
+    wire.open.set()
+    await running
+    assert (True, False) == (first.acked, second.acked)
+
+    await lane.run(EVERYTHING_READ)
+    assert second.acked
+    assert topics.DEAD_LETTERS in wire.sent
