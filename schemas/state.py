@@ -98,7 +98,10 @@ class Ask(Struct, array_like=True):
 
 
 class Prediction(Struct, array_like=True):
-    """A remembered prediction that will be judged: features as float64 bytes, one ask per model."""
+    """A remembered prediction that will be judged, one ask per model.
+
+    ``features`` is a bit mask of the features that are not zero, followed by those in single precision.
+    """
 
     made_ms: int
     features: bytes

@@ -18,7 +18,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What goes onto a topic; ``customer_key`` decides the partition."""
+    """What goes onto a topic; the sender chooses the partition."""
 
     topic: str
     key: bytes
