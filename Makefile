@@ -47,6 +47,10 @@ lint: .venv/.package .venv/.ci ## check format, lint, types, layers and spelling
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
 
+.PHONY: chaos
+chaos: .venv/.package ## kill workers, move partitions, deliver twice: is the result that of a run nobody disturbed?
+	@$(BIN)/needstream chaos $(ARGS)
+
 .PHONY: bench
 bench: .venv/.package .venv/.ci ## measure throughput and latency on this machine
 	@$(BIN)/python -m bench $(ARGS)

@@ -52,7 +52,7 @@ def main() -> None:
     bare_us = _timed(lambda: [orjson.loads(raw) for _, raw in records], len(records))
     decode_us = _timed(lambda: _decode(records, latest_ms), len(records))
     store = MemoryStore()
-    partition = Partition(topics.INPUTS, definitions, scorer=scorer, store=store)
+    partition = Partition(topics.MERGED, definitions, scorer=scorer, store=store)
     full_us = _timed(lambda: _apply(partition, _decode(records, latest_ms)), len(records), rounds=1)
     store.write(partition.flush())
     sizes = sorted(len(stored) for _, stored in store.items())
@@ -73,15 +73,14 @@ def _decode(records: list[tuple[str, bytes]], latest_ms: int) -> list[inputs.Arr
         event = codecs.decode(raw, family=topic.partition(".")[0], latest_ms=latest_ms)
         if isinstance(event, codecs.Rejected):
             continue
-        key = codecs.event_key(event)
-        arrivals.append(inputs.Arrival(event, key, inputs.at_ms(event), topic, 0, offset))
+        arrivals.append(inputs.arrival(event, topic, offset=offset))
     return arrivals
 
 
 def _apply(partition: Partition, arrivals: list[inputs.Arrival]) -> None:
     for arrival in arrivals:
         partition.push(arrival)
-    for _ in partition.advance(frozenset(topics.INPUTS)):
+    for _ in partition.advance(frozenset(topics.MERGED)):
         pass
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
-from needstream.schemas import events, money, outline, refusals, times
+from needstream.schemas import events, identities, money, outline, refusals, times
 from needstream.schemas.dead_letters import Rejected, RejectReason
 
 MAX_RECORD_BYTES = 65_536
 MAX_DEPTH = 16
 EARLIEST_MS = 0
+
+VISITOR = "visitor\x1f"
 
 _LIST = ord("[")
 
@@ -28,20 +30,25 @@ TYPES: dict[str, Any] = {
 }
 """What each input family says."""
 
+AnyMessage = events.AnyEvent | identities.IdentityMessage
+
+INTERNAL: dict[str, Any] = {"identities": identities.IdentityMessage}
+"""What needstream tells itself."""
+
 FAMILIES: tuple[str, ...] = tuple(TYPES)
 """The input families; the topic of family ``clickstream`` is ``clickstream.v1``."""
 
-_DECODE: dict[str, Callable[[bytes], events.AnyEvent]] = {
-    family: msgspec.json.Decoder(said).decode for family, said in TYPES.items()
+_DECODE: dict[str, Callable[[bytes], AnyMessage]] = {
+    family: msgspec.json.Decoder(said).decode for family, said in {**TYPES, **INTERNAL}.items()
 }
 
 
-def decode(raw: bytes | None, *, family: str, latest_ms: int, key: bytes | None = None) -> events.AnyEvent | Rejected:
+def decode(raw: bytes | None, *, family: str, latest_ms: int, key: bytes | None = None) -> AnyMessage | Rejected:
     """The event in ``raw``, or why there is none.
 
     Args:
         raw: the record's value; a record without one (a tombstone) is rejected as empty.
-        family: one of ``FAMILIES``.
+        family: one of ``FAMILIES``, or ``identities``.
         latest_ms: the newest acceptable event time, inclusive: processing time plus tolerance.
         key: the record's key, checked against the event's identity when it is given.
     """
@@ -67,12 +74,30 @@ def decode(raw: bytes | None, *, family: str, latest_ms: int, key: bytes | None 
     return _admit(event, latest_ms=latest_ms, key=key) or event
 
 
-def event_key(event: events.AnyEvent) -> str:
-    """The key of the customer state an event belongs to."""
-    return event.customer_id or event.anonymous_id or ""
+def state_key(event: events.Event, key: bytes | None = None) -> str:
+    """The key of the state an event belongs to: the customer's, or the visitor's in a name space of its own.
+
+    Args:
+        event: a decoded event.
+        key: the key of its record, which tells whom a message is for, and where an ``identify`` was sent.
+    """
+    customer_id, anonymous_id = event.customer_id, event.anonymous_id
+    if customer_id is None:
+        return visitor_key(anonymous_id or "")
+    if anonymous_id is not None:
+        if isinstance(event, identities.Link):
+            return visitor_key(anonymous_id)
+        if key is not None and key != customer_id.encode() and _introduces(event, key):
+            return visitor_key(anonymous_id)
+    return customer_id
 
 
-def _admit(event: events.AnyEvent, *, latest_ms: int, key: bytes | None) -> Rejected | None:
+def visitor_key(anonymous_id: str) -> str:
+    """The key of an anonymous visitor's state; no customer id can be equal to it, as ids are printable."""
+    return f"{VISITOR}{anonymous_id}"
+
+
+def _admit(event: AnyMessage, *, latest_ms: int, key: bytes | None) -> Rejected | None:
     at_ms = times.event_time(event.event_time)
     if not EARLIEST_MS <= at_ms <= latest_ms:
         reason = RejectReason.TIME_TOO_EARLY if at_ms < EARLIEST_MS else RejectReason.TIME_TOO_LATE
@@ -97,11 +122,19 @@ def _unreadable(field: str) -> Rejected:
     return Rejected(RejectReason.INVALID_VALUE, field, "blank or control characters")
 
 
-def _introduces(event: events.AnyEvent, key: bytes) -> bool:
-    """Whether this is an ``identify`` sent to where the anonymous history is, under its key."""
-    if not isinstance(event, events.Click) or event.event_type != "identify" or event.anonymous_id is None:
+def _introduces(event: events.Event, key: bytes) -> bool:
+    """Whether this goes to where the anonymous history is, under its key: a ``Link``, or an ``identify`` sent there."""
+    if event.anonymous_id is None or key != event.anonymous_id.encode():
         return False
-    return key == event.anonymous_id.encode()
+    return isinstance(event, identities.Link) or (isinstance(event, events.Click) and event.event_type == "identify")
+
+
+def _admit_forwarded(event: identities.Forwarded) -> Rejected | None:
+    if not event.is_complete:
+        return Rejected(RejectReason.MISSING_FIELD, "click")
+    said = event.said()
+    admit_more = _ADMISSIONS.get(type(said))
+    return admit_more(said) if admit_more is not None else None
 
 
 def _admit_transaction(event: events.Transaction) -> Rejected | None:
@@ -133,6 +166,7 @@ _ADMISSIONS: dict[type[Any], Callable[[Any], Rejected | None]] = {
     events.Transaction: _admit_transaction,
     events.Feedback: _admit_feedback,
     events.Profile: _admit_profile,
+    identities.Forwarded: _admit_forwarded,
 }
 
 

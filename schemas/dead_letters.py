@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec import field as _field
 
 Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
 
@@ -74,7 +75,14 @@ class Rejected(Struct, frozen=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A rejected record with its origin."""
+    """A rejected record with its origin, and everything it came with.
+
+    Attributes:
+        headers: the record's own headers in their order; a header's value may be None.
+        replay_of: the dead letter the record was replayed from, such as ``dead-letters.v1-2-1234``; else empty.
+        omitted: what was left out because no request could carry it: some of ``value``, ``headers`` and ``key``,
+            separated by spaces. The start of such a value is kept.
+    """
 
     topic: str
     partition: int
@@ -84,14 +92,18 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     detail: str
     remedy: str
     key: bytes | None
-    value: bytes
+    value: bytes | None
     timestamp_ms: int | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    replay_of: str = ""
+    omitted: str = ""
 
 
 class DeadLetterLine(Struct, frozen=True, kw_only=True):
-    """A rejected record as one JSON line of a file, its key and value in base64.
+    """A rejected record as one JSON line of a file, its key, value and headers in base64.
 
-    The same facts travel as Kafka headers on the dead-letter topic, where key and value are the original bytes.
+    On the dead-letter topic the same facts travel as Kafka headers behind the original ones, where key and value are
+    the original bytes.
     """
 
     topic: str
@@ -102,4 +114,8 @@ class DeadLetterLine(Struct, frozen=True, kw_only=True):
     detail: str
     remedy: str
     key_base64: Base64 | None
-    value_base64: Base64
+    value_base64: Base64 | None
+    timestamp_ms: int | None = None
+    headers_base64: list[tuple[str, Base64 | None]] = _field(default_factory=list)
+    replay_of: str = ""
+    omitted: str = ""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from needstream.schemas import dead_letters, events, pack, signals
+from needstream.schemas import dead_letters, events, identities, pack, signals
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VERSION = "1-0-0"
@@ -63,6 +63,12 @@ CONTRACTS: dict[str, Contract] = {
     "decision": Contract(signals.Decision, "Decision"),
     "profile": Contract(signals.ProfileSummary, "Profile"),
     "labelled-example": Contract(signals.LabelledExample, "Labelled example"),
+    "erasure-receipt": Contract(signals.ErasureReceipt, "Erasure receipt"),
+    "identities": Contract(
+        identities.IdentityMessage,
+        "Identity message",
+        description="What partitions tell each other about anonymous visitors (`identities.v1`, internal).",
+    ),
     "model-snapshot": Contract(signals.ModelSnapshot, "Model snapshot"),
     "dead-letter": Contract(dead_letters.DeadLetterLine, "Dead letter"),
     "pack": Contract(pack.Pack, "Domain pack"),

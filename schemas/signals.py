@@ -144,6 +144,46 @@ class LabelledExample(Struct, frozen=True, kw_only=True):
     due_at: Time
 
 
+class Removed(Struct, frozen=True, kw_only=True):
+    """What an erasure took out of the state, counted."""
+
+    counters: Total
+    alarms: Total
+    predictions: Total
+    consents: Total
+    devices: Total
+
+
+class Retained(Struct, frozen=True, kw_only=True):
+    """What an erasure does not reach: what it is, where, and how long."""
+
+    what: str
+    where: str
+    until: str
+
+
+class ErasureReceipt(Struct, frozen=True, kw_only=True):
+    """The proof of an erasure (``erasure-receipts.v1``, by subject).
+
+    Attributes:
+        subject: stands for the customer: BLAKE2b-128 of the id, personalised with ``erased``, in hex.
+        was_known: whether there was a state at all.
+        examples_released: labelled examples of the customer that ``models`` may have learned from.
+        mac: hex HMAC-SHA256 over the receipt without it, under the deployment's key.
+    """
+
+    receipt_id: str
+    subject: str
+    request_event_id: str
+    requested_at: Time
+    was_known: bool
+    removed: Removed
+    examples_released: Total
+    models: tuple[str, ...]
+    retained: tuple[Retained, ...]
+    mac: str = ""
+
+
 class ModelSnapshot(Struct, frozen=True, kw_only=True):
     """A published model as plain numbers, authenticated (``model-snapshots.v1``, by model).
 

@@ -7,7 +7,13 @@ of meaning raises ``STATE_VERSION``. Nothing here grows with the number of event
 import msgspec
 from msgspec import Struct, field
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+OLDEST_READ = 1
+"""The oldest version that ``restore`` upgrades."""
+
+FORGOTTEN = "forgotten"
+"""Name of the alarm that removes what was remembered for a while only."""
+
 RECENT_EVENT_IDS = 64
 """How many event ids are remembered per customer: the window in which a duplicate is recognised."""
 
@@ -109,8 +115,31 @@ class Prediction(Struct, array_like=True):
     asks: dict[str, Ask]
 
 
+class ClosedSession(Struct, array_like=True):
+    """An anonymous visitor's last session, and the count of closed sessions before it closed."""
+
+    session: Session
+    count: list[float] | None
+
+
+class Owner(Struct, array_like=True):
+    """Who identified on an anonymous visitor's device.
+
+    Attributes:
+        customer_id: the first who did.
+        partition: where that customer's state is, -1 for where the id belongs.
+        forwarded: how many events of the device have been passed on.
+        shared: another customer identified there too: since then its anonymous events are nobody's.
+    """
+
+    customer_id: str
+    partition: int
+    forwarded: int = 0
+    shared: bool = False
+
+
 class CustomerState(Struct, array_like=True):
-    """Everything remembered of one customer.
+    """Everything remembered of one customer, or of one anonymous visitor.
 
     Attributes:
         clock_ms: the newest event time or timer applied; earlier arrivals are late.
@@ -123,6 +152,12 @@ class CustomerState(Struct, array_like=True):
         suspect_until_ms, distress_until_ms: until when the customer counts as a bot, as distressed.
         spoken: event times of the newest signals by treatment, at most eight each.
         consents: purpose to ``[status, at_ms]``.
+        devices: per anonymous id the customer identified on, which of its messages are in: the number through which
+            all are, followed by single numbers ahead of it (see ``pipeline.identities``).
+        owner: of an anonymous visitor, who it turned out to be.
+        closed: of an anonymous visitor, the session that closed last: a login may yet turn out to have continued it.
+        erased_ms: the customer was erased then; what happened before is not remembered again.
+        released: how many labelled examples of the customer have been released.
     """
 
     version: int
@@ -145,6 +180,11 @@ class CustomerState(Struct, array_like=True):
     suspect_until_ms: int = 0
     distress_until_ms: int = 0
     spoken: dict[str, list[int]] = field(default_factory=dict)
+    devices: dict[str, list[int]] = field(default_factory=dict)
+    owner: Owner | None = None
+    erased_ms: int = 0
+    released: int = 0
+    closed: ClosedSession | None = None
 
 
 class StateVersionError(ValueError):
@@ -176,10 +216,21 @@ def restore(stored: bytes) -> CustomerState:
     except (ValueError, RecursionError) as error:
         msg = f"stored customer state cannot be read: {error}"
         raise StateVersionError(msg) from error
-    if state.version != STATE_VERSION:
+    if state.version == STATE_VERSION:
+        return state
+    if not OLDEST_READ <= state.version < STATE_VERSION:
         msg = (
-            f"stored customer state has version {state.version}, this program reads "
+            f"stored customer state has version {state.version}, this program reads {OLDEST_READ} to "
             f"{STATE_VERSION}; run the release that wrote it, or rebuild the state by replay"
         )
         raise StateVersionError(msg)
+    return _upgraded(state)
+
+
+def _upgraded(state: CustomerState) -> CustomerState:
+    """A state of version 1: the fields it did not have yet are at their defaults."""
+    state.version = STATE_VERSION
+    if FORGOTTEN in state.timers:
+        # Version 1 left a marker in the place of an erased customer, first seen at the time of the request.
+        state.erased_ms = state.first_ms
     return state

@@ -1,4 +1,4 @@
-"""Commands that know the planted truth: ``needstream simulate``, ``score``, ``demo``; and real data: ``convert``."""
+"""Commands that know the planted truth: ``needstream simulate``, ``score``, ``demo``; and ``convert``, ``chaos``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from needstream.simulation.adapters import conversion
 from needstream.simulation.adapters.conversion import Source
+from needstream.simulation.chaos import command
 from needstream.streams.cli import options
 
 Customers = Annotated[int, typer.Option(min=20, max=1_000_000, help="How many customers.")]
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("convert")(convert)
     app.command("score")(score)
     app.command("demo")(demo)
+    app.command("chaos")(command.chaos)
 
 
 def simulate(

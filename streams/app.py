@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import zlib
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,16 +14,19 @@ from mode import CrashingSupervisor
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.schemas.times import duration_text
-from needstream.streams import model_files, sending, tables, topics, transport
+from needstream.streams import changelog, model_files, sending, state_folder, tables, topics, transport
 from needstream.streams.agents.lanes import Lanes
 from needstream.streams.agents.learner import LearnerAgent
 from needstream.streams.health import install_pages
 from needstream.streams.lane import Lane, LaneSetup
 from needstream.streams.metrics import Metrics
 from needstream.streams.model_feed import ModelFeed, ModelTopic
+from needstream.streams.outgoing import Addresses
 from needstream.streams.packs import loader
 from needstream.streams.pipeline.partition import Partition
+from needstream.streams.receipts import Receipts
 from needstream.streams.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
+from needstream.streams.snapshot_writer import Found
 
 LARGEST_REQUEST_BYTES = 2_000_000
 """A dead letter is a whole input record, which Kafka limits to about 1 MB, and its error headers."""
@@ -57,12 +60,12 @@ class Worker:
         self.app = faust.App(
             settings.app_id,
             broker=transport.url(settings.broker),
-            # Faust knows RocksDB by one scheme; which binding it uses is an option of the table.
-            store=settings.store.replace("rocksdict://", "rocksdb://"),
+            # The states lie in our own stores; Faust's stays empty.
+            store="memory://",
             datadir=str(settings.data_dir),
             topic_partitions=partitions,
             topic_disable_leader=True,
-            table_standby_replicas=0,
+            table_standby_replicas=settings.standby,
             agent_supervisor=CrashingSupervisor,
             web_enabled=settings.web_port > 0,
             web_host=settings.web_host,
@@ -77,7 +80,10 @@ class Worker:
             producer_max_request_size=LARGEST_REQUEST_BYTES,
             producer_request_timeout=REQUEST_TIMEOUT_S,
         )
-        self.table = tables.define(self.app, partitions)
+        in_memory = settings.store == "memory://"
+        folder = None if in_memory else state_folder.StateFolder(settings.data_dir, changelog.TABLE)
+        self.states = tables.CustomerStates(settings.broker, settings.app_id, folder=folder, partitions=partitions)
+        tables.define(self.app, self.states, partitions=partitions)
         self.fault: Exception | None = None
         self.lanes = Lanes(
             self.app,
@@ -93,11 +99,8 @@ class Worker:
             serve=self.scorer.publish,
         )
         self._learner_agent: LearnerAgent | None = None
+        self._addresses = Addresses(partitions=partitions, receipts=Receipts(tuple(names), settings.model_key))
         self._install()
-
-    def partition_for_model(self, name: str) -> int:
-        """Where a model's labelled examples stand, the same on every worker."""
-        return zlib.crc32(name.encode()) % self.partitions
 
     async def fail(self, error: Exception) -> None:
         """Stop the worker because of an error that is not bad data; the first one is what it stops with."""
@@ -105,15 +108,30 @@ class Worker:
             self.fault = error
         await self.app.crash(error)
 
-    async def send(self, records: Any) -> None:
-        """Send records by topic-partition and wait for every acknowledgement."""
-        await sending.send_packed(self.app, records)
+    async def send(
+        self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]
+    ) -> dict[TP, int]:
+        """Send records by topic-partition, wait for every acknowledgement and return the last offset of each.
+
+        A broker's fault is waited out for as long as the records are ``wanted`` and the worker is not stopping.
+        """
+        return await sending.send_packed(self.app, records, wanted=lambda: wanted() and not self.app.should_stop)
+
+    async def _read_changelog(self, place: TP, begin: int, end: int | None) -> Found:
+        """Records of the changelog between two offsets, in order."""
+        number = place.partition
+        async with changelog.reader(self.settings.broker, place.topic) as reader:
+            if end is None:
+                end = (await reader.extents([number]))[number].end
+            span = {number: changelog.Extent(begin, end)}
+            batches = [records async for _, records in reader.read(span)]
+        return Found([(record.key, record.value) for records in batches for record in records], end)
 
     def _install(self) -> None:
         learns = self.settings.models is None
-        batched = (*topics.INPUTS, topics.LABELLED_EXAMPLES) if learns else topics.INPUTS
+        batched = (*topics.MERGED, topics.LABELLED_EXAMPLES) if learns else topics.MERGED
         transport.install(self.app, batched, settle=self._settle)
-        self.app.agent(transport.topic(self.app, topics.INPUTS), name="inputs")(self.lanes.read)
+        self.app.agent(transport.topic(self.app, topics.MERGED), name="inputs")(self.lanes.read)
         if learns:
             models = ModelTopic(
                 self.settings.broker,
@@ -136,7 +154,8 @@ class Worker:
         await self._feed.follow()
 
     async def prepare(self) -> None:
-        """Serve the pinned models, or go on from the newest published ones; before the app starts."""
+        """Check stores and changelog; serve the pinned models, or go on from the newest; before the app starts."""
+        await self.states.prepare()
         if self.settings.models is not None:
             features = self.definitions.pack.features
             for model in model_files.read(self.settings.models, key=self.settings.model_key, features=features):
@@ -147,23 +166,36 @@ class Worker:
 
     async def finish(self) -> None:
         """Release what the app does not own; after it stopped."""
-        await self._feed.stop()
+        try:
+            await self._feed.stop()
+        finally:
+            self.states.close()
 
     async def _settle(self, partitions: frozenset[TP]) -> None:
-        inputs = {tp for tp in partitions if tp.topic in topics.INPUTS}
+        inputs = {tp for tp in partitions if tp.topic in topics.MERGED}
         await self.lanes.settle(inputs)
         if self._learner_agent is not None:
             await self._learner_agent.publish()
 
     def _open_lane(self, number: int) -> Lane:
-        store = tables.PartitionStore(self.table, number)
-        partition = Partition(topics.INPUTS, self.definitions, scorer=self.scorer, store=store)
+        store = self.states.partition(number)
+        partition = Partition(
+            topics.MERGED,
+            self.definitions,
+            scorer=self.scorer,
+            store=store,
+            is_local=lambda message: self._addresses.of_message(message) == number,
+        )
         setup = LaneSetup(
             send=self.send,
-            changelog=self.table.changelog_topic.get_topic_name(),
+            read_changelog=self._read_changelog,
+            membership=transport.consumer(self.app).membership,
+            addresses=self._addresses,
+            changelog=self.states.changelog,
             metrics=self.metrics,
             future_tolerance_ms=self.settings.future_tolerance_ms,
-            partition_for_model=self.partition_for_model,
+            ordering_wait_s=self.settings.ordering_wait_ms / 1000,
+            identity_wait_s=self.settings.identity_wait_ms / 1000,
         )
         return Lane(number, partition, store=store, setup=setup)
 

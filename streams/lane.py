@@ -3,7 +3,8 @@
 For every round: decode; apply in merge order; send all emissions and dead letters and await every
 acknowledgement; send each touched customer's snapshot to the changelog and await that; only then
 acknowledge the batches, so that their offsets may be committed. A crash before the last step
-repeats the round with the same ids and the same states.
+repeats the round with the same ids and the same states. Nothing is sent while the consumer group
+may have given the partition to somebody else.
 """
 
 import asyncio
@@ -17,29 +18,50 @@ from faust.types import TP, EventT
 from msgspec import Struct
 
 from needstream.schemas import codecs, signals
-from needstream.schemas.dead_letters import DeadLetter, Rejected
-from needstream.schemas.times import rfc3339
-from needstream.streams import outputs, sending, topics
+from needstream.schemas.dead_letters import DeadLetter, Rejected, RejectReason
+from needstream.streams import outgoing, outputs, sending, topics
+from needstream.streams.hearing import Hearing
 from needstream.streams.metrics import Metrics
+from needstream.streams.outgoing import Addresses
 from needstream.streams.pipeline import inputs
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.partition import Partition
+from needstream.streams.snapshot_writer import ChangelogPartition, Read, SnapshotWriter
+from needstream.streams.steps import ATTEMPTS, Pill, Steps
+from needstream.streams.stores import PartitionStore
 
 Fail = Callable[[Exception], Awaitable[None]]
 """Stops the worker because of an error that is not bad data."""
 
-Send = Callable[[Mapping[TP, Sequence[sending.Record]]], Awaitable[None]]
-RECORDS_PER_ROUND = 1_000
-"""The most records of one round: bounds memory, and how long other lanes must wait."""
+ADMITTED_AT_ONCE = 2_000
+"""After so many stored snapshots an opening lane lets others have their turn."""
+
+CONFIRM_EVERY_S = 0.05
 
 _LOG = logging.getLogger("needstream.lane")
 
 
-class WritableStore(Protocol):
-    """Where acknowledged snapshots go."""
+class Send(Protocol):
+    """Sends records by topic-partition."""
 
-    def write(self, snapshots: dict[str, bytes | None]) -> None:
-        """Take over flushed snapshots."""
+    def __call__(
+        self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]
+    ) -> Awaitable[Mapping[TP, int]]:
+        """Wait for every acknowledgement, try again while ``wanted``, and return the last offset of each place."""
+        ...
+
+
+class Membership(Protocol):
+    """What is known of this worker's place in the consumer group."""
+
+    @property
+    def generation(self) -> int:
+        """The group's generation; below 1 for none."""
+        ...
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the group cannot have given the partitions away yet."""
         ...
 
 
@@ -48,13 +70,23 @@ class LaneAbandoned(RuntimeError):
 
 
 class LaneSetup(Struct, frozen=True, kw_only=True):
-    """What all lanes of a worker share."""
+    """What all lanes of a worker share.
+
+    Attributes:
+        future_tolerance_ms: how far in the future of its arrival an event may lie.
+        ordering_wait_s: how long the inputs are listened to before what has come may be applied.
+        identity_wait_s: how long a customer's events wait for a visitor's history.
+    """
 
     send: Send
+    read_changelog: Read
+    membership: Membership
+    addresses: Addresses
     changelog: str
     metrics: Metrics
     future_tolerance_ms: int
-    partition_for_model: Callable[[str], int]
+    ordering_wait_s: float = 0.02
+    identity_wait_s: float = 60.0
 
 
 class Batch(Struct):
@@ -65,150 +97,192 @@ class Batch(Struct):
 
 
 class Lane:
-    """Applies the batches of one partition number of every input."""
+    """Applies the batches of one partition number of everything that is merged, once it has been opened."""
 
-    def __init__(self, number: int, partition: Partition, *, store: WritableStore, setup: LaneSetup) -> None:
+    def __init__(self, number: int, partition: Partition, *, store: PartitionStore, setup: LaneSetup) -> None:
         self.number = number
         self.partition = partition
-        self.last_arrival_s: dict[str, float] = {}
+        self.hearing = Hearing(topics.MERGED, wait_s=setup.ordering_wait_s, now_s=time.monotonic())
+        self.is_open = False
         self.newest_ingested_ms = 0
         self._store = store
         self._setup = setup
-        self._batches: dict[str, deque[Batch]] = {topic: deque() for topic in topics.INPUTS}
+        self._steps = Steps(partition)
+        self._snapshots = SnapshotWriter(
+            number,
+            store,
+            changelog=ChangelogPartition(
+                TP(setup.changelog, number), send=self._send, read=setup.read_changelog, confirm=self._confirm
+            ),
+            metrics=setup.metrics,
+        )
+        self._batches: dict[str, deque[Batch]] = {topic: deque() for topic in topics.MERGED}
         self._letters: list[DeadLetter] = []
+        self._awaiting_since_s: dict[str, float] = {}
+        self._generation = setup.membership.generation
         self._round = asyncio.Lock()
-        self.hear()
         self._closed = False
         self._abandoned = False
+
+    async def open(self) -> None:
+        """Take note of everything stored, a part at a time; before that batches are taken and nothing is applied."""
+        async with self._round:
+            for count, (customer_id, stored) in enumerate(self._store.items(), 1):
+                if count % ADMITTED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if self._closed:
+                    return
+                self.partition.admit(customer_id, stored)
+            self.is_open = not self._closed
 
     def add(self, event: EventT[Any]) -> None:
         """Decode a delivered batch; what cannot be decoded becomes a dead letter of the next round."""
         records = cast(list[Any], event.value)
         topic = event.message.topic
-        family = topic.partition(".")[0]
         now_ms = time.time_ns() // 1_000_000
         for record in records:
             received_ms = min(record.timestamp, now_ms) if record.timestamp > 0 else now_ms
-            raw = record.value or b""
-            decoded = codecs.decode(
-                raw,
-                family=family,
-                latest_ms=received_ms + self._setup.future_tolerance_ms,
-                key=record.key,
-            )
-            if isinstance(decoded, Rejected):
-                self._letters.append(_letter(record, decoded))
+            arrival = _decode(record, latest_ms=received_ms + self._setup.future_tolerance_ms)
+            if isinstance(arrival, Rejected):
+                self._letters.append(_letter(record, arrival))
             else:
-                arrival = inputs.Arrival(
-                    decoded,
-                    codecs.event_key(decoded),
-                    inputs.at_ms(decoded),
-                    topic,
-                    record.partition,
-                    record.offset,
-                )
                 self.partition.push(arrival)
             self.newest_ingested_ms = max(self.newest_ingested_ms, received_ms)
         self._setup.metrics.records.labels(topic).inc(len(records))
         self._batches[topic].append(Batch(event, records[-1].offset))
-        self.last_arrival_s[topic] = time.monotonic()
+        self.hearing.heard(topic, now_s=time.monotonic())
 
     async def run(self, at_end: frozenset[str], *, tick_ms: int | None = None) -> None:
-        """Rounds of the protocol until nothing more may leave the merger.
+        """Rounds of the protocol until nothing more may be applied; none before the lane is open.
 
         Args:
             at_end: the inputs that have nothing more to read now.
             tick_ms: event time that has passed without events, if any.
         """
+        if not self.is_open:
+            return
         async with self._round:
-            waiting = -1
+            held = -1
+            changed = True
             try:
-                while not self._closed and waiting != self.waiting:
-                    waiting = self.waiting
-                    await self._run_once(at_end, tick_ms)
+                while not self._closed and (changed or held != len(self.partition.merger)):
+                    held = len(self.partition.merger)
+                    changed = await self._run_once(at_end, tick_ms)
             except BaseException:
                 # What the round took is in nobody's hands: whoever comes next must not acknowledge it in passing.
                 self._closed = True
                 raise
 
-    async def _run_once(self, at_end: frozenset[str], tick_ms: int | None) -> None:
+    async def _run_once(self, at_end: frozenset[str], tick_ms: int | None) -> bool:
+        """One round; tells whether another one may find more to do."""
         started_s = time.monotonic()
         # A batch that arrives while this round is sending belongs to the next one, its dead letters too.
         present = {topic: len(batches) for topic, batches in self._batches.items()}
-        emitted = list(self.partition.advance(at_end, most=RECORDS_PER_ROUND))
+        ripe_through = self.hearing.ripe_through(started_s)
+        if ripe_through is not None:
+            self.partition.merger.ripen(ripe_through)
         if tick_ms is not None:
-            emitted += self.partition.tick(tick_ms)
+            self.partition.tick(tick_ms)
+        taken = self._steps.take(at_end, self._expired(started_s))
+        if taken.pill is not None:
+            self._letters.append(self._poisoned(taken.pill))
+        if taken.has_failed:
+            return True
         letters, self._letters = self._letters, []
         snapshots = self.partition.flush()
-        await self._send_outputs(emitted, letters)
-        if self._abandoned:
-            msg = f"partition {self.number} was given up in the middle of a round; nothing of it was stored"
-            raise LaneAbandoned(msg)
-        await self._store_snapshots(snapshots)
+        await self._send_outputs(taken.emitted, letters)
+        await self._snapshots.write(snapshots)
         self._acknowledge(present)
-        if emitted or letters or snapshots:
-            self._measure(emitted, letters, started_s=started_s)
+        if taken.emitted or letters or snapshots:
+            self._measure(taken.emitted, letters, started_s=started_s)
+        return bool(snapshots)
+
+    def _expired(self, now_s: float) -> list[str]:
+        """The customers whose events have waited for a visitor's history long enough."""
+        since_s = self._awaiting_since_s
+        self._awaiting_since_s = {key: since_s.get(key, now_s) for key in self.partition.awaiting}
+        expired = [key for key, at_s in self._awaiting_since_s.items() if now_s - at_s > self._setup.identity_wait_s]
+        self._setup.metrics.identity_waits_expired.inc(len(expired))
+        return expired
+
+    def _poisoned(self, pill: Pill) -> DeadLetter:
+        """The dead letter of a record that makes its step fail."""
+        arrival = pill.arrival
+        for batch in self._batches[arrival.topic]:
+            for record in cast(list[Any], batch.event.value):
+                if record.offset == arrival.offset:
+                    return _letter(record, Rejected(RejectReason.POISON_PILL, detail=pill.cause))
+        msg = f"{arrival.topic}[{arrival.partition}] offset {arrival.offset} is in no batch of the lane"
+        raise RuntimeError(msg)
 
     async def close(self) -> None:
         """Finish the round in work and start no more; what waits is delivered again later.
 
         A round that does not finish before the caller gives up waiting stores nothing any more.
         """
+        was_open = self.is_open and not self._closed
         self._closed = True
         try:
             async with self._round:
-                pass
+                if was_open and self._is_member:
+                    await self._snapshots.check()
         except asyncio.CancelledError:
             self._abandoned = True
             raise
 
-    def hear(self) -> None:
-        """Begin to count every input's silence anew, as after a pause of the whole process."""
-        self.last_arrival_s = dict.fromkeys(topics.INPUTS, time.monotonic())
+    @property
+    def _is_member(self) -> bool:
+        membership = self._setup.membership
+        return membership.generation == self._generation and membership.is_fresh
+
+    async def _confirm(self) -> None:
+        """Return once the partition is known to be this worker's.
+
+        Raises:
+            LaneAbandoned: it was given up, or the group has gone on without this worker.
+        """
+        while self._abandoned or not self._is_member:
+            if self._abandoned or self._closed or self._setup.membership.generation != self._generation:
+                msg = f"partition {self.number} is no longer this worker's; what it had in work was not stored"
+                raise LaneAbandoned(msg)
+            await asyncio.sleep(CONFIRM_EVERY_S)
+
+    def hear_anew(self) -> None:
+        """Begin to count every silence and every wait anew, as after a pause of the whole process."""
+        self.hearing.begin_anew(time.monotonic())
+        self._awaiting_since_s = {}
 
     @property
     def waiting(self) -> int:
-        """How many records are held back for merge order."""
-        return len(self.partition.merger)
+        """How many records are held back, for merge order or for a visitor's history."""
+        return self.partition.waiting
 
     @property
     def has_work(self) -> bool:
-        """Whether a round would change anything."""
-        return bool(self.waiting or self._letters or any(self._batches.values()))
+        """Whether a round would change anything, or must go on asking whether it does."""
+        partition = self.partition
+        return bool(
+            partition.waiting
+            or partition.is_ringing
+            or partition.awaiting
+            or self._letters
+            or any(self._batches.values())
+        )
 
     async def _send_outputs(self, emitted: list[Emission], letters: list[DeadLetter]) -> None:
-        decided_at = rfc3339(time.time_ns() // 1_000_000)
-        by_partition: dict[TP, list[sending.Record]] = {}
-        for emission in emitted:
-            written = outputs.record(emission, decided_at=decided_at)
-            if written is None:
-                continue
-            number = self.number
-            if isinstance(emission, signals.LabelledExample):
-                number = self._setup.partition_for_model(emission.model)
-            place = TP(written.topic, number)
-            by_partition.setdefault(place, []).append((written.key, written.value, written.headers, None))
-        for letter in letters:
-            place = TP(topics.DEAD_LETTERS, self.number)
-            by_partition.setdefault(place, []).append(
-                (letter.key, letter.value, outputs.dead_letter_headers(letter), letter.timestamp_ms)
-            )
-        if by_partition:
-            await self._setup.send(by_partition)
+        by_place = outgoing.addressed(emitted, letters, sender=self.number, addresses=self._setup.addresses)
+        if by_place:
+            await self._confirm()
+            await self._send(by_place)
 
-    async def _store_snapshots(self, snapshots: dict[str, bytes | None]) -> None:
-        if not snapshots:
-            return
-        records: list[sending.Record] = [
-            (customer_id.encode(), stored, (), None) for customer_id, stored in snapshots.items()
-        ]
-        await self._setup.send({TP(self._setup.changelog, self.number): records})
-        self._store.write(snapshots)
+    async def _send(self, records: Mapping[TP, Sequence[sending.Record]]) -> Mapping[TP, int]:
+        """Send for as long as the partition is not given up."""
+        return await self._setup.send(records, lambda: not self._abandoned)
 
     def _acknowledge(self, present: dict[str, int]) -> None:
         """Acknowledge every batch that was there when the round began and none of whose records still waits."""
         for topic, batches in self._batches.items():
-            waiting_from = self.partition.merger.waiting_from(topic)
+            waiting_from = self.partition.waiting_from(topic)
             for _ in range(present[topic]):
                 if waiting_from is not None and batches[0].last_offset >= waiting_from:
                     break
@@ -234,16 +308,25 @@ class Lane:
             )
 
 
+def _decode(record: Any, *, latest_ms: int) -> inputs.Arrival | Rejected:
+    """The event of a record; one that makes decoding fail each time is rejected like any other bad record."""
+    family = record.topic.partition(".")[0]
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            decoded = codecs.decode(record.value or b"", family=family, latest_ms=latest_ms, key=record.key)
+            if isinstance(decoded, Rejected):
+                return decoded
+            return inputs.arrival(
+                decoded, record.topic, offset=record.offset, partition=record.partition, key=record.key
+            )
+        except Exception as error:
+            if attempt == ATTEMPTS:
+                facts = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+                _LOG.warning("a record made decoding fail", extra={"facts": facts}, exc_info=error)
+                return Rejected(RejectReason.POISON_PILL, detail=type(error).__name__)
+
+
 def _letter(record: Any, rejected: Rejected) -> DeadLetter:
-    return DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        reason=rejected.reason,
-        field=rejected.field,
-        detail=rejected.detail,
-        remedy=rejected.remedy,
-        key=record.key,
-        value=record.value or b"",
-        timestamp_ms=record.timestamp,
-    )
+    return outputs.dead_letter(record, rejected)

@@ -7,10 +7,14 @@ pack); never a customer, an event or a session.
     needstream_dead_letters_total{topic,reason}          records rejected
     needstream_duplicates_total                          events seen before
     needstream_late_events_total                         events behind their customer's clock
+    needstream_shared_device_events_total                anonymous events of a device several customers use
+    needstream_identity_waits_expired_total              customers who went on without a visitor's history
+    needstream_erasures_total                            customers erased
     needstream_signals_total{kind,scenario}              need signals and alerts sent
     needstream_suppressed_total{gate}                    candidates stopped, by gate
     needstream_sessions_closed_total                     session windows closed
     needstream_examples_total{model,label}               labelled examples released
+    needstream_fenced_writes_total                       snapshots of another worker that the owner overwrote
     needstream_batch_seconds                             one round: apply, send, store
     needstream_signal_latency_seconds                    record on the topic to its signal sent
     needstream_waiting_records{partition}                records held back for merge order
@@ -45,12 +49,22 @@ class Metrics:
         )
         self.duplicates = Counter("needstream_duplicates", "Events seen before.", registry=registry)
         self.late_events = Counter("needstream_late_events", "Events behind their customer's clock.", registry=registry)
+        self.shared_device_events = Counter(
+            "needstream_shared_device_events", "Anonymous events of a shared device.", registry=registry
+        )
+        self.identity_waits_expired = Counter(
+            "needstream_identity_waits_expired", "Customers who went on without a history.", registry=registry
+        )
+        self.erasures = Counter("needstream_erasures", "Customers erased.", registry=registry)
         self.signals = Counter(
             "needstream_signals", "Need signals and alerts.", ["kind", "scenario"], registry=registry
         )
         self.suppressed = Counter("needstream_suppressed", "Candidates stopped.", ["gate"], registry=registry)
         self.sessions = Counter("needstream_sessions_closed", "Session windows closed.", registry=registry)
         self.examples = Counter("needstream_examples", "Labelled examples.", ["model", "label"], registry=registry)
+        self.fenced_writes = Counter(
+            "needstream_fenced_writes", "Snapshots of another worker that the owner overwrote.", registry=registry
+        )
         self.batch = Histogram("needstream_batch_seconds", "One round.", registry=registry, buckets=_LATENCY_BUCKETS)
         self.latency = Histogram(
             "needstream_signal_latency_seconds",
@@ -86,6 +100,10 @@ class Metrics:
                 self.duplicates.inc()
             elif isinstance(emission, emissions.LateEvent):
                 self.late_events.inc()
+            elif isinstance(emission, emissions.SharedDeviceEvent):
+                self.shared_device_events.inc()
+            elif isinstance(emission, emissions.CustomerErased):
+                self.erasures.inc()
 
     def reject(self, letters: Iterable[DeadLetter]) -> None:
         """Count rejected records."""

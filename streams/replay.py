@@ -18,12 +18,13 @@ from msgspec import Struct
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs, events, signals
+from needstream.schemas import codecs, signals
 from needstream.schemas.dead_letters import DeadLetter, Rejected
 from needstream.streams import event_files, model_files, outputs, topics
 from needstream.streams.pipeline import emissions, inputs
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.partition import Partition
+from needstream.streams.receipts import Receipts
 
 FLUSH_EVERY = 50_000
 OUTPUTS = (
@@ -33,6 +34,7 @@ OUTPUTS = (
     topics.PROFILES,
     topics.DECISIONS,
     topics.LABELLED_EXAMPLES,
+    topics.ERASURE_RECEIPTS,
 )
 
 
@@ -67,7 +69,7 @@ class MemoryStore:
         """Every stored snapshot."""
         return iter(self._stored.items())
 
-    def write(self, snapshots: dict[str, bytes | None]) -> None:
+    def write(self, snapshots: dict[str, bytes | None], _through: int = -1) -> None:
         """Take over what a partition flushed."""
         for customer_id, stored in snapshots.items():
             if stored is None:
@@ -95,7 +97,9 @@ class Replay:
             for model in model_files.read(options.models, key=options.model_key, features=features):
                 self.scorer.publish(model)
         self._store = MemoryStore()
-        self._partition = Partition(topics.INPUTS, definitions, scorer=self.scorer, store=self._store)
+        self._partition = Partition(topics.MERGED, definitions, scorer=self.scorer, store=self._store)
+        names_learning = tuple(model.declared.name for model in definitions.models)
+        self._receipts = Receipts(names_learning, options.model_key)
         self.counts: Counter[str] = Counter()
 
     def run(
@@ -134,7 +138,7 @@ class Replay:
         partition = self._partition
         readers = {topic: self._arrivals(topic, path, letters=letters) for topic, path in paths.items()}
         newest_ms = dict.fromkeys(readers, -1)
-        at_end = {topic for topic in topics.INPUTS if topic not in readers}
+        at_end = {topic for topic in topics.MERGED if topic not in readers}
         pushed = 0
         while readers:
             # The input that is furthest behind is read next, so that little has to be held back.
@@ -159,10 +163,10 @@ class Replay:
         decoded = self._decoded(topic, path, letters=letters)
         if self._options.shuffle_ms:
             decoded = _shuffled(decoded, self._options.shuffle_ms, seed=self._options.seed)
-        for offset, (event, at_ms) in enumerate(decoded):
-            yield inputs.Arrival(event, codecs.event_key(event), at_ms, topic, 0, offset)
+        for offset, (event, _) in enumerate(decoded):
+            yield inputs.arrival(event, topic, offset=offset)
 
-    def _decoded(self, topic: str, path: Path, *, letters: IO[bytes]) -> Iterator[tuple[events.AnyEvent, int]]:
+    def _decoded(self, topic: str, path: Path, *, letters: IO[bytes]) -> Iterator[tuple[codecs.AnyMessage, int]]:
         family = topic.partition(".")[0]
         for place, line in enumerate(event_files.read_lines(path)):
             self.counts["records"] += 1
@@ -186,9 +190,9 @@ class Replay:
 
     def _write(self, emission: emissions.Emission, files: Mapping[str, IO[bytes]]) -> None:
         self.counts[f"emission.{type(emission).__name__}"] += 1
-        written = outputs.record(emission)
-        if written is not None:
-            files[written.topic].write(written.value + b"\n")
+        for written in outputs.records(emission, receipts=self._receipts):
+            if written.topic in files:
+                files[written.topic].write((written.value or _removed(written.key)) + b"\n")
         if isinstance(emission, signals.LabelledExample) and self.learner is not None:
             self.learner.learn(emission)
         elif isinstance(emission, signals.Signal):
@@ -211,12 +215,17 @@ class Replay:
         }
 
 
+def _removed(key: bytes) -> bytes:
+    """What stands in a file for a record without a value: nothing is left of this key."""
+    return orjson.dumps({"customer_id": key.decode(), "removed": True})
+
+
 def _shuffled(
-    decoded: Iterator[tuple[events.AnyEvent, int]], within_ms: int, *, seed: int
-) -> Iterator[tuple[events.AnyEvent, int]]:
+    decoded: Iterator[tuple[codecs.AnyMessage, int]], within_ms: int, *, seed: int
+) -> Iterator[tuple[codecs.AnyMessage, int]]:
     """Delay each event by a random share of ``within_ms`` of event time."""
     delays = random.Random(seed)
-    waiting: list[tuple[int, int, events.AnyEvent, int]] = []
+    waiting: list[tuple[int, int, codecs.AnyMessage, int]] = []
     for place, (event, at_ms) in enumerate(decoded):
         heapq.heappush(waiting, (at_ms + delays.randrange(within_ms), place, event, at_ms))
         while waiting and waiting[0][0] <= at_ms:

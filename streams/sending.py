@@ -8,11 +8,11 @@ the last one given for it, retries included: after a failed batch everything fro
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import aiokafka
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.types import TP, AppT
 
 from needstream.streams import transport
@@ -22,6 +22,7 @@ Record: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]
 
 RETRIES = 5
 FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 5.0
 #: What a record adds to its key, value and headers: lengths, attributes, deltas.
 RECORD_OVERHEAD_BYTES = 36
 #: What a batch adds to its records.
@@ -32,7 +33,9 @@ class RecordTooLarge(ValueError):
     """Raised when a record cannot fit into any request; nothing of the call was sent."""
 
 
-async def send_packed(app: AppT, records: Mapping[TP, Sequence[Record]]) -> None:
+async def send_packed(
+    app: AppT, records: Mapping[TP, Sequence[Record]], *, wanted: Callable[[], bool] = lambda: False
+) -> dict[TP, int]:
     """Send `records`, packed and in order for each partition, and wait for every acknowledgement.
 
     aiokafka repeats what it can for the producer's request timeout; what still fails with a retriable fault is sent
@@ -41,6 +44,10 @@ async def send_packed(app: AppT, records: Mapping[TP, Sequence[Record]]) -> None
     Args:
         app: a started app.
         records: by topic-partition; the partition is the caller's choice.
+        wanted: whether to go on after five repeats; asked before each further one, at most every ``LONGEST_BACKOFF_S``.
+
+    Returns:
+        For each topic-partition that was given records, the offset of the last one.
 
     Raises:
         RecordTooLarge: one record exceeds the producer's request size (`producer_max_request_size`).
@@ -57,28 +64,40 @@ async def send_packed(app: AppT, records: Mapping[TP, Sequence[Record]]) -> None
                 )
                 raise RecordTooLarge(msg)
     producer = transport.producer(app)
+    places = [tp for tp, given in records.items() if given]
     outcomes = await asyncio.gather(
-        *(_send_partition(producer, tp, records=given) for tp, given in records.items() if given),
-        return_exceptions=True,
+        *(_send_partition(producer, tp, records=records[tp], wanted=wanted) for tp in places), return_exceptions=True
     )
     # Raised only now: no partition is still sending when the caller learns of a fault.
-    for outcome in outcomes:
+    last_offsets: dict[TP, int] = {}
+    for tp, outcome in zip(places, outcomes, strict=True):
         if isinstance(outcome, BaseException):
             raise outcome
+        last_offsets[tp] = outcome
+    return last_offsets
 
 
-async def _send_partition(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Sequence[Record]) -> None:
+async def _send_partition(
+    producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Sequence[Record], wanted: Callable[[], bool]
+) -> int:
+    """Send everything, what a fault stopped again, and return the last record's offset."""
     acknowledged = 0
-    for attempt in range(RETRIES + 1):
+    attempt = 0
+    while True:
         try:
-            acknowledged += await _send_from(producer, tp, records=records[acknowledged:])
+            return await _send_from(producer, tp, records=records[acknowledged:])
         except _Interrupted as fault:
             acknowledged += fault.acknowledged
-            if not fault.cause.retriable or attempt == RETRIES:
+            if not _is_of_broker(fault.cause) or (attempt >= RETRIES and not wanted()):
                 raise fault.cause from None
-            await asyncio.sleep(FIRST_BACKOFF_S * 2**attempt)
-        else:
-            return
+            await asyncio.sleep(min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt))
+            attempt += 1
+
+
+def _is_of_broker(fault: KafkaError) -> bool:
+    """Whether the same records may be accepted later: no fault of theirs, nor of ours."""
+    # What aiokafka could not deliver within the request timeout counts as not retriable there.
+    return bool(fault.retriable) or isinstance(fault, KafkaTimeoutError)
 
 
 class _Interrupted(Exception):
@@ -89,8 +108,8 @@ class _Interrupted(Exception):
 
 
 async def _send_from(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Sequence[Record]) -> int:
-    """Send everything once and return the count; raise with how many came before the first failure."""
-    pending: list[tuple[int, asyncio.Future[object]]] = []
+    """Send everything once and return the last record's offset; raise with how many came before the first failure."""
+    pending: list[tuple[int, asyncio.Future[aiokafka.structs.RecordMetadata]]] = []
     fault: KafkaError | None = None
     start = 0
     while start < len(records):
@@ -109,6 +128,7 @@ async def _send_from(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Se
             break
         start = end
     acknowledged = 0
+    last_offset = -1
     for outcome, (count, _) in zip(
         await asyncio.gather(*(future for _, future in pending), return_exceptions=True), pending, strict=True
     ):
@@ -117,9 +137,11 @@ async def _send_from(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Se
         if isinstance(outcome, BaseException):
             raise outcome
         acknowledged += count
+        # A batch is acknowledged with the offset of its first record; its records stand one behind the other.
+        last_offset = outcome.offset + count - 1
     if fault is not None:
         raise _Interrupted(acknowledged, fault)
-    return acknowledged
+    return last_offset
 
 
 def _size(record: Record) -> int:

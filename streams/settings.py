@@ -29,12 +29,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         app_id: consumer group and prefix of the changelog topic.
         pack: a shipped domain pack or a folder with one.
         store: where customer states rest, ``memory://`` or ``rocksdict://``.
-        data_dir: folder for local state.
+        data_dir: folder for local state, one worker's own.
+        standby: how many other workers keep a copy of each partition's states, 0 or 1.
         web_host, web_port: where metrics and health are served; port 0 serves nothing.
         model_key: key that signs model snapshots.
         models: a file of signed snapshots to score with; the worker then does not learn.
         future_tolerance_ms: how far in the future of its arrival an event may lie.
         ordering_wait_ms: how long a caught-up input must be silent before it is no longer waited for.
+        identity_wait_ms: how long the events of a customer wait for the history of a visitor.
         idle_after_ms: after this silence the event time of a partition goes on without events.
         log_level: of the standard library's names.
     """
@@ -44,12 +46,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     pack: str = "bank"
     store: str = "memory://"
     data_dir: Path = Path(".needstream")
+    standby: int = 0
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     model_key: bytes = DEVELOPMENT_KEY
     models: Path | None = None
     future_tolerance_ms: int = 600_000
     ordering_wait_ms: int = 20
+    identity_wait_ms: int = 60_000
     idle_after_ms: int = 900_000
     log_level: str = "INFO"
 
@@ -122,6 +126,13 @@ def _store(given: str) -> str:
     return given
 
 
+def _standby(given: str) -> int:
+    if given not in ("0", "1"):
+        message = "must be 0 or 1"
+        raise ValueError(message)
+    return int(given)
+
+
 def _key(given: str) -> bytes:
     shortest = 16
     if len(given) < shortest:
@@ -152,12 +163,14 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     f"{PREFIX}PACK": ("pack", _text),
     f"{PREFIX}STORE": ("store", _store),
     f"{PREFIX}DATA_DIR": ("data_dir", Path),
+    f"{PREFIX}STANDBY": ("standby", _standby),
     f"{PREFIX}WEB_HOST": ("web_host", _text),
     f"{PREFIX}WEB_PORT": ("web_port", _port),
     f"{PREFIX}MODEL_KEY": ("model_key", _key),
     f"{PREFIX}MODELS": ("models", _file),
     f"{PREFIX}FUTURE_TOLERANCE": ("future_tolerance_ms", parse_duration),
     f"{PREFIX}ORDERING_WAIT": ("ordering_wait_ms", parse_duration),
+    f"{PREFIX}IDENTITY_WAIT": ("identity_wait_ms", parse_duration),
     f"{PREFIX}IDLE_AFTER": ("idle_after_ms", parse_duration),
     f"{PREFIX}LOG_LEVEL": ("log_level", _level),
 }

@@ -85,11 +85,17 @@ ALERTS = "alerts.v1"
 PROFILES = "profiles.v1"
 DECISIONS = "decisions.v1"
 DEAD_LETTERS = "dead-letters.v1"
+DEAD_LETTER_REPLAYS = "dead-letter-replays.v1"
+ERASURE_RECEIPTS = "erasure-receipts.v1"
+IDENTITIES = "identities.v1"
 LABELLED_EXAMPLES = "labelled-examples.v1"
 MODEL_SNAPSHOTS = "model-snapshots.v1"
 
 #: The inputs; the order is the merge rank: of two records with equal event time, the earlier topic's goes first.
 INPUTS = (CLICKSTREAM, TRANSACTIONS, FEEDBACK, CUSTOMERS, OUTCOMES)
+
+#: What one partition's lane merges: the inputs, and what other partitions tell it about visitors and customers.
+MERGED = (*INPUTS, IDENTITIES)
 
 CUSTOMER_KEY = "customer_id, else anonymous_id, UTF-8"
 
@@ -105,6 +111,15 @@ TABLE: tuple[Topic, ...] = (
     Topic(PROFILES, Role.OUTPUT, CUSTOMER_KEY, cleanup_policy=CleanupPolicy.COMPACT),
     Topic(DECISIONS, Role.OUTPUT, CUSTOMER_KEY, retention_ms=90 * DAY_MS),
     Topic(DEAD_LETTERS, Role.OUTPUT, "the rejected record's key", retention_ms=30 * DAY_MS, largest_bytes=2_097_152),
+    Topic(
+        DEAD_LETTER_REPLAYS,
+        Role.INTERNAL,
+        "the dead letter's place, partition:offset",
+        PartitionRule.SINGLE,
+        cleanup_policy=CleanupPolicy.COMPACT,
+    ),
+    Topic(ERASURE_RECEIPTS, Role.OUTPUT, "hash of the customer_id", retention_ms=365 * DAY_MS),
+    Topic(IDENTITIES, Role.INTERNAL, "the customer_id or anonymous_id it is for", retention_ms=7 * DAY_MS),
     Topic(LABELLED_EXAMPLES, Role.INTERNAL, "model name", retention_ms=30 * DAY_MS),
     Topic(MODEL_SNAPSHOTS, Role.INTERNAL, "model name", PartitionRule.SINGLE, cleanup_policy=CleanupPolicy.COMPACT),
 )

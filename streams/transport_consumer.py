@@ -18,6 +18,7 @@ from faust.types.tuples import ack_lock
 from mode.utils.futures import notify
 
 from needstream.streams import transport_thread
+from needstream.streams.pulse import Pulse
 
 #: Awaited with the partitions that go: finish or abandon what is in work, acknowledge what is finished and forget the
 #: rest. May be awaited more than once for the same partitions.
@@ -81,6 +82,11 @@ class BatchConsumer(driver.Consumer):
         unfinished = self._delivered.get(tp)
         # Faust marks a message as tracked when the stream gives it to the agent.
         return not unfinished or bool(unfinished[-1].tracked)
+
+    @property
+    def membership(self) -> Pulse:
+        """What is known of this worker's membership in the consumer group; there once the consumer has started."""
+        return self._thread.pulse
 
     def hold(self, tp: TP) -> None:
         """Fetch no more of an input partition until `release`; what is on its way still arrives (one fetch at most)."""

@@ -10,9 +10,13 @@ from contextlib import suppress
 from typing import Any, cast
 
 import aiokafka
+from aiokafka import errors
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+from needstream.streams.pulse import Pulse
 
 #: How long the broker may hold a fetch of idle partitions. Faust asks for 1.5 s, and meanwhile a busy partition of the
 #: same broker that was just drained is not asked for: aiokafka keeps one fetch per broker in flight.
@@ -50,6 +54,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     #: Positions the latest fetch left behind: while one still holds, what was fetched is what comes next.
     left_at: Mapping[TP, int | None] = {}
+    #: The worker's membership in the group.
+    pulse: Pulse
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -62,7 +68,27 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the consumer."""
         await super().on_start()
-        rest_between_empty_fetches(self._ensure_consumer())
+        consumer = self._ensure_consumer()
+        rest_between_empty_fetches(consumer)
+        self._feel_pulse(consumer._coordinator)
+
+    def _feel_pulse(self, coordinator: Any) -> None:
+        """Note what the group's coordinator accepts from now on; this comes before the group is joined."""
+        self.pulse = Pulse(self.app.conf.broker_session_timeout, lambda: cast(int, coordinator.generation))
+        send = coordinator._send_req
+
+        async def send_and_note(request: Any) -> Any:
+            sent_s = time.monotonic()
+            response = await send(request)
+            # While the others join anew a member keeps its partitions, and its heartbeats are answered so.
+            if isinstance(request, SyncGroupRequest | HeartbeatRequest) and errors.for_code(response.error_code) in (
+                errors.NoError,
+                errors.RebalanceInProgressError,
+            ):
+                self.pulse.accepted(sent_s)
+            return response
+
+        coordinator._send_req = send_and_note
 
     async def _fetch_records(  # noqa: PLR0917 - the driver's signature
         self,

@@ -15,7 +15,7 @@ import faust
 from faust.types import TP, EventT
 
 from needstream.streams import topics, transport
-from needstream.streams.lane import Fail, Lane
+from needstream.streams.lane import Fail, Lane, LaneAbandoned
 
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
@@ -47,6 +47,7 @@ class Lanes:
         self._ordering_wait_s = ordering_wait_s
         self._idle_after_s = idle_after_s
         self._lanes: dict[int, Lane] = {}
+        self._openings: set[asyncio.Task[None]] = set()
 
     async def read(self, stream: Any) -> None:
         """The agent: take batches until the stream ends."""
@@ -57,6 +58,8 @@ class Lanes:
                 lane.add(event)
                 await lane.run(self._at_end(lane))
                 self._restrain(lane)
+            except LaneAbandoned:
+                _note_abandoned(event.message.partition)
             except Exception as error:
                 # Not bad data: leave everything unacknowledged and stop, before Faust acks in passing.
                 _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
@@ -75,6 +78,8 @@ class Lanes:
                 try:
                     if number in self._assigned():  # it may have been given up while another one was in work
                         await self._pace(self._lane(number))
+                except LaneAbandoned:
+                    _note_abandoned(number)
                 except Exception as error:
                     _LOG.exception("round failed", extra={"facts": {"partition": number}})
                     await self._fail(error)
@@ -90,7 +95,7 @@ class Lanes:
     @property
     def open(self) -> list[Lane]:
         """The lanes in work."""
-        return list(self._lanes.values())
+        return [lane for lane in self._lanes.values() if lane.is_open]
 
     @property
     def assigned(self) -> int:
@@ -101,7 +106,8 @@ class Lanes:
     def caught_up(self) -> bool:
         """Whether every assigned input has been read and applied to its end."""
         return len(self._lanes) == self.assigned > 0 and all(
-            not lane.has_work and len(self._read_to_end(lane)) == len(topics.INPUTS) for lane in self._lanes.values()
+            lane.is_open and not lane.has_work and len(self._read_to_end(lane)) == len(topics.MERGED)
+            for lane in self._lanes.values()
         )
 
     def _assigned(self) -> list[int]:
@@ -110,40 +116,56 @@ class Lanes:
         ready = {
             number
             for number in self._partition_numbers()
-            if any(consumer.position_is_at_end(TP(topic, number)) for topic in topics.INPUTS)
+            if any(consumer.position_is_at_end(TP(topic, number)) for topic in topics.MERGED)
         }
         return sorted(ready | set(self._lanes))
 
     def _partition_numbers(self) -> set[int]:
         assignment = transport.consumer(self._app).assignment()
-        return {tp.partition for tp in assignment if tp.topic in topics.INPUTS}
+        return {tp.partition for tp in assignment if tp.topic in topics.MERGED}
 
     def _forget_silence(self) -> None:
         """After a pause of the whole process nobody knows what was silent: begin to listen anew."""
         for lane in self._lanes.values():
-            lane.hear()
+            lane.hear_anew()
 
     def _lane(self, number: int) -> Lane:
         lane = self._lanes.get(number)
         if lane is None:
             lane = self._lanes[number] = self._open_lane(number)
+            opening = asyncio.ensure_future(self._open(lane))
+            self._openings.add(opening)
+            opening.add_done_callback(self._openings.discard)
         return lane
+
+    async def _open(self, lane: Lane) -> None:
+        try:
+            await lane.open()
+        except Exception as error:
+            _LOG.exception("lane not opened", extra={"facts": {"partition": lane.number}})
+            await self._fail(error)
 
     def _read_to_end(self, lane: Lane) -> frozenset[str]:
         consumer = transport.consumer(self._app)
-        return frozenset(topic for topic in topics.INPUTS if consumer.position_is_at_end(TP(topic, lane.number)))
+        return frozenset(topic for topic in topics.MERGED if consumer.position_is_at_end(TP(topic, lane.number)))
 
     def _at_end(self, lane: Lane) -> frozenset[str]:
-        """Inputs that are not waited for: read to their end, and silent for the ordering wait."""
-        heard_before_s = time.monotonic() - self._ordering_wait_s
-        return frozenset(topic for topic in self._read_to_end(lane) if lane.last_arrival_s[topic] <= heard_before_s)
+        """Inputs that are not waited for: read to their end, and silent for the ordering wait.
+
+        Where all are read to their ends at one moment, what had come by then is not waited with for long, however busy
+        they are.
+        """
+        now_s = time.monotonic()
+        read_to_end = self._read_to_end(lane)
+        if len(read_to_end) == len(topics.MERGED):
+            lane.hearing.everything_read(lane.partition.merger.pushed, now_s=now_s)
+        return read_to_end & lane.hearing.silent(now_s)
 
     async def _pace(self, lane: Lane) -> None:
         at_end = self._at_end(lane)
-        silent_s = time.monotonic() - max(lane.last_arrival_s.values())
         tick_ms = None
-        if len(at_end) == len(topics.INPUTS):
-            tick_ms = self._event_time(lane, silent_s)
+        if len(at_end) == len(topics.MERGED):
+            tick_ms = self._event_time(lane, lane.hearing.silent_s(time.monotonic()))
         if lane.has_work or tick_ms is not None:
             await lane.run(at_end, tick_ms=tick_ms)
             self._restrain(lane)
@@ -166,13 +188,19 @@ class Lanes:
         return furthest
 
     def _restrain(self, lane: Lane) -> None:
-        """Hold the inputs that are ahead of the slowest while too much waits for it."""
+        """While too much waits, hold the inputs that are ahead of the slowest; all of them until the lane is open."""
         consumer = transport.consumer(self._app)
-        crowded = lane.waiting > MOST_WAITING
-        ahead = lane.partition.merger.ahead(self._read_to_end(lane)) if crowded else frozenset()
-        for topic in topics.INPUTS:
+        held: frozenset[str] = frozenset()
+        if lane.waiting > MOST_WAITING:
+            held = lane.partition.merger.ahead(self._read_to_end(lane)) if lane.is_open else frozenset(topics.MERGED)
+        for topic in topics.MERGED:
             place = TP(topic, lane.number)
-            if topic in ahead:
+            if topic in held:
                 consumer.hold(place)
             else:
                 consumer.release(place)
+
+
+def _note_abandoned(number: int) -> None:
+    """The group gives the partition to somebody, perhaps to this worker again; a new lane goes on from its state."""
+    _LOG.warning("round abandoned", extra={"facts": {"partition": number}})

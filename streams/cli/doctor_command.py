@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from needstream.streams import topics
+from needstream.streams import changelog, state_folder, topics
 from needstream.streams.brokers import interface
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(broker: options.Broker = None) -> None:
-    """Check settings, pack, broker and topics; exit code 1 if a worker could not run."""
+    """Check settings, pack, broker, topics, changelog and local state; exit code 1 if a worker could not run."""
     settings = from_environment()
     address = options.broker_address(broker)
     findings = 0
@@ -27,6 +27,8 @@ def doctor(broker: options.Broker = None) -> None:
         ("pack", lambda: _pack(settings)),
         ("broker", lambda: _broker(address)),
         ("topics", lambda: _topics(address)),
+        ("changelog", lambda: _changelog(address, settings.app_id)),
+        ("store", lambda: _store(settings)),
     ):
         problems = list(_guarded(examine))
         findings += len(problems)
@@ -63,3 +65,14 @@ def _broker(address: str) -> Iterator[str]:
 
 def _topics(address: str) -> Iterator[str]:
     yield from (str(problem) for problem in topics.check(address))
+
+
+def _changelog(address: str, app_id: str) -> Iterator[str]:
+    yield from (str(problem) for problem in changelog.check(address, app_id))
+
+
+def _store(settings: Settings) -> Iterator[str]:
+    # Only what is there: a folder made here might belong to somebody else than the worker's user.
+    if settings.store != "memory://" and settings.data_dir.exists():
+        state_folder.StateFolder(settings.data_dir, changelog.TABLE).check()
+    yield from ()

@@ -4,10 +4,12 @@ from aiokafka.errors import KafkaError as WorkerKafkaError
 from kafka.errors import KafkaError
 
 from needstream.models.snapshots import SnapshotRefused
+from needstream.schemas.state import StateVersionError
 from needstream.streams.brokers import BrokerUnavailable
 from needstream.streams.event_files import DamagedFile
 from needstream.streams.packs.loader import PackRefused
 from needstream.streams.settings import SettingsRefused
+from needstream.streams.stores import StoreDamaged, StoreRefused
 from needstream.streams.topics import TopicsRefused
 
 FAILURES: tuple[type[Exception], ...] = (
@@ -19,5 +21,8 @@ FAILURES: tuple[type[Exception], ...] = (
     WorkerKafkaError,
     SettingsRefused,
     SnapshotRefused,
+    StateVersionError,
+    StoreDamaged,
+    StoreRefused,
     TopicsRefused,
 )

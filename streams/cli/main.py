@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from needstream.streams.cli import (
+    deadletters_command,
     doctor_command,
     evaluate_command,
     produce_command,
@@ -55,6 +56,7 @@ replay_command.register(app)
 produce_command.register(app)
 tail_command.register(app)
 evaluate_command.register(app)
+deadletters_command.register(app)
 doctor_command.register(app)
 
 

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer
 from needstream.streams import logs, topics
 from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
+from needstream.streams.stores import StoreDamaged
 
 _LOG = logging.getLogger("needstream.worker")
 
@@ -30,7 +31,12 @@ def worker() -> None:
     logs.configure(settings.log_level)
     topics.require(settings.broker)
     partitions = _input_partitions(settings.broker)
-    loop_factory(settings, partitions)()
+    try:
+        loop_factory(settings, partitions)()
+    except StoreDamaged as error:
+        # Found while it ran and marked: a start moves it aside and rebuilds it. A second find is somebody's to look at.
+        _LOG.warning("worker starts again", extra={"facts": {"why": str(error)}})
+        loop_factory(settings, partitions)()
 
 
 def _input_partitions(broker: str) -> int:

@@ -29,6 +29,10 @@ class Alarms:
                 self._heap = [(due_ms, customer_id) for customer_id, due_ms in self._due_ms.items()]
                 heapq.heapify(self._heap)
 
+    def is_due(self, until_ms: int) -> bool:
+        """Whether ``pop_due`` has something to look at."""
+        return bool(self._heap) and self._heap[0][0] <= until_ms
+
     def pop_due(self, until_ms: int) -> tuple[int, str] | None:
         """Take out the earliest alarm due at or before ``until_ms``; ties in order of customer id."""
         while self._heap and self._heap[0][0] <= until_ms:

@@ -13,17 +13,19 @@ from bisect import bisect_left, insort
 
 from needstream.schemas.state import RECENT_EVENT_IDS, CustomerState
 
-_HASH_BYTES = 8
-_RING_BYTES = _HASH_BYTES * RECENT_EVENT_IDS
+RING_MARK_BYTES = 8
+"""How much of the ring one event id takes."""
+
+_RING_BYTES = RING_MARK_BYTES * RECENT_EVENT_IDS
 
 
 def seen(state: CustomerState, event_id: str) -> bool:
     """Whether the id is in the ring; if not, it is there afterwards."""
-    mark = hashlib.blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()
+    mark = hashlib.blake2b(event_id.encode(), digest_size=RING_MARK_BYTES).digest()
     ring = state.recent_ids
     place = ring.find(mark)
     while place >= 0:
-        if place % _HASH_BYTES == 0:
+        if place % RING_MARK_BYTES == 0:
             return True
         place = ring.find(mark, place + 1)
     state.recent_ids = (ring + mark)[-_RING_BYTES:]

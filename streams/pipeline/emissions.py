@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from needstream.schemas.identities import IdentityMessage
 from needstream.schemas.signals import (
     Alert,
     Decision,
@@ -33,11 +34,29 @@ class LateEvent(Struct, frozen=True):
     late_by_ms: int
 
 
-class CustomerErased(Struct, frozen=True):
-    """A customer asked to be forgotten: the state is gone."""
+class SharedDeviceEvent(Struct, frozen=True):
+    """An anonymous event of a device that several customers use: it is nobody's and changed nothing."""
+
+    event_id: str
+
+
+class CustomerErased(Struct, frozen=True, kw_only=True):
+    """A customer asked to be forgotten: what was removed, and under which hash it is confirmed.
+
+    ``examples_released`` labelled examples were released before; models may have learned from them.
+    """
 
     customer_id: str
     event_id: str
+    at_ms: int
+    subject: str
+    was_known: bool
+    counters: int
+    alarms: int
+    predictions: int
+    consents: int
+    devices: int
+    examples_released: int
 
 
 Emission = (
@@ -49,5 +68,7 @@ Emission = (
     | SessionClosed
     | DuplicateEvent
     | LateEvent
+    | SharedDeviceEvent
     | CustomerErased
+    | IdentityMessage
 )

@@ -9,13 +9,13 @@ from needstream.schemas import events
 from needstream.schemas.state import CustomerState
 from needstream.streams.pipeline import baselines, timers
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.inputs import Arrival
 from needstream.streams.pipeline.vocabulary import ACTIVITY, SALARY
 
 
-def observe(state: CustomerState, arrival: Arrival, *, facts: Sequence[str], definitions: Definitions) -> None:
+def observe(
+    state: CustomerState, event: events.AnyEvent, *, at_ms: int, facts: Sequence[str], definitions: Definitions
+) -> None:
     """Take an event into the habits, and start sampling predictions when a customer is active."""
-    event, at_ms = arrival.event, arrival.at_ms
     if isinstance(event, events.Transaction):
         baselines.observe_transaction(state, event, at_ms=at_ms, definitions=definitions)
         if SALARY in facts:

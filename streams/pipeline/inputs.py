@@ -2,16 +2,16 @@
 
 from msgspec import Struct
 
-from needstream.schemas import events, times
+from needstream.schemas import codecs, times
 
 
 class Arrival(Struct, frozen=True):
     """A decoded event and where it came from.
 
-    ``key`` is the customer (or anonymous) id its state belongs to.
+    ``key`` is the key of the state it belongs to (``codecs.state_key``).
     """
 
-    event: events.AnyEvent
+    event: codecs.AnyMessage
     key: str
     at_ms: int
     topic: str
@@ -25,6 +25,13 @@ class Tick(Struct, frozen=True):
     at_ms: int
 
 
-def at_ms(event: events.AnyEvent) -> int:
+def at_ms(event: codecs.AnyMessage) -> int:
     """The event time in milliseconds."""
     return times.event_time(event.event_time)
+
+
+def arrival(
+    event: codecs.AnyMessage, topic: str, *, offset: int, partition: int = 0, key: bytes | None = None
+) -> Arrival:
+    """The arrival of a decoded event; ``key`` is that of its record, where there is one."""
+    return Arrival(event, codecs.state_key(event, key), at_ms(event), topic, partition, offset)

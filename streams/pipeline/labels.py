@@ -115,6 +115,7 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
                         due_at=rfc3339(ask.due_ms),
                     )
                 )
+    state.released += len(resolved)
     state.predictions = [prediction for prediction in state.predictions if prediction.asks]
     _arm(state, definitions)
     return resolved

@@ -3,8 +3,8 @@
 In the manner of Kafka Streams (KIP-353, KIP-695) the smallest timestamp goes first, and an input that is known to lag
 is waited for while one that has been read to its end is not. Within the allowed lateness the order is that of event
 time, whatever the order of arrival: an event leaves once every input that is not at its end has passed it by the
-allowed lateness. A backlog is thus replayed in event-time order for any number of partitions, and a live stream is not
-held up.
+allowed lateness. A backlog is thus replayed in event-time order for any number of partitions. A live stream is not held
+up: what had arrived when all inputs were read to their ends is ripe a moment later, however busy they are.
 """
 
 import heapq
@@ -31,6 +31,8 @@ class Merger:
         self._most_waiting = most_waiting
         self._waiting: list[tuple[int, int, str, int, Arrival]] = []
         self._pushed = 0
+        self._ripe_through = 0
+        self._ripe = 0
         self._offsets = {topic: Offsets() for topic in topics}
 
     def __len__(self) -> int:
@@ -52,6 +54,20 @@ class Merger:
         if newest_ms is None or at_ms > newest_ms:
             self._newest_ms[topic] = at_ms
 
+    @property
+    def pushed(self) -> int:
+        """How many arrivals have been taken in so far: the number of the newest."""
+        return self._pushed
+
+    def ripen(self, through: int) -> None:
+        """Let the arrivals up to number ``through`` leave, whatever the inputs say by now.
+
+        What is earlier in event time leaves before them, even if it arrived after them.
+        """
+        if through > self._ripe_through:
+            self._ripe_through = through
+            self._ripe = sum(number <= through for _, _, _, number, _ in self._waiting)
+
     def release(self, at_end: Container[str]) -> Iterator[Arrival]:
         """What can no longer be overtaken, in order; what the caller does not take stays held back.
 
@@ -60,8 +76,12 @@ class Merger:
         """
         frontier_ms = self._frontier_ms(at_end)
         waiting = self._waiting
-        while waiting and (frontier_ms is None or waiting[0][0] < frontier_ms or len(waiting) > self._most_waiting):
-            arrival = heapq.heappop(waiting)[-1]
+        while waiting and (
+            frontier_ms is None or waiting[0][0] < frontier_ms or self._ripe or len(waiting) > self._most_waiting
+        ):
+            _, _, _, number, arrival = heapq.heappop(waiting)
+            if number <= self._ripe_through:
+                self._ripe -= 1
             self._offsets[arrival.topic].discard(arrival.offset)
             yield arrival
 

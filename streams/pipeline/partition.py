@@ -5,26 +5,29 @@ The pure heart of both shells: the worker feeds it from Kafka, replay from files
 once however many events it saw.
 """
 
-from collections.abc import Container, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Protocol
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import state as states
+from needstream.schemas.identities import History, IdentityMessage
 from needstream.schemas.state import CustomerState
-from needstream.streams.pipeline import deduplicator, timers
+from needstream.streams.pipeline import deduplicator, erasure, identities, inputs, timers
 from needstream.streams.pipeline.alarms import Alarms
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.emissions import DuplicateEvent, Emission
+from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
 from needstream.streams.pipeline.inputs import Arrival, Tick
 from needstream.streams.pipeline.merger import Merger
 from needstream.streams.pipeline.occasions import Knowledge
+from needstream.streams.pipeline.parking import Parking
 from needstream.streams.pipeline.step import step
 from needstream.streams.pipeline.watermark import Watermark
 
+_ALL = 2**62
+
 
 class StateStore(Protocol):
-    """Where states rest: customer id to snapshot bytes."""
+    """Where states rest: state key to snapshot bytes."""
 
     def get(self, customer_id: str) -> bytes | None:
         """The stored snapshot, None for an unknown customer."""
@@ -38,50 +41,113 @@ class StateStore(Protocol):
 class Partition:
     """Applies inputs in merge order and rings alarms as event time passes.
 
+    A partition over a store that is not empty must ``admit`` every stored snapshot before it applies anything.
+
     Args:
-        topics: the co-partitioned inputs, in merge rank.
+        topics: what is merged, in merge rank.
         store: read only; the shell writes what ``flush`` returns before it asks for the next emission.
+        is_local: whether a message belongs to this partition; such a message is applied at once and not emitted.
     """
 
-    def __init__(self, topics: Sequence[str], definitions: Definitions, *, scorer: Scorer, store: StateStore) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        definitions: Definitions,
+        *,
+        scorer: Scorer,
+        store: StateStore,
+        is_local: Callable[[IdentityMessage], bool] = lambda _: True,
+    ) -> None:
         self.definitions = definitions
         self.merger = Merger(topics, definitions.allowed_lateness_ms)
         self.watermark = Watermark(definitions.allowed_lateness_ms)
+        self.in_work: Arrival | None = None
+        self._topics = tuple(topics)
         self._knowledge = Knowledge(definitions, scorer)
         self._store = store
+        self._is_local = is_local
         self._touched: dict[str, CustomerState | None] = {}
         self._alarms = Alarms()
-        for customer_id, stored in store.items():
-            state = states.restore(stored)
-            self.watermark.observe(state.clock_ms)
-            self._schedule(customer_id, state)
+        self._parking = Parking()
+        self._taken: list[Arrival] = []
+        self._rung: set[str] = set()
+        self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
+        self._dropped: set[tuple[str, int]] = set()
+
+    def admit(self, customer_id: str, stored: bytes) -> None:
+        """Take note of a stored snapshot: its alarms ring from now on, and time does not go back behind it.
+
+        Raises:
+            StateVersionError: the snapshot cannot be read.
+        """
+        state = states.restore(stored)
+        self.watermark.observe(state.clock_ms)
+        self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
+        self._schedule(customer_id, state)
 
     def push(self, arrival: Arrival) -> None:
         """Take in a decoded event; ``advance`` applies it when its turn has come."""
         self.merger.push(arrival)
 
-    def advance(self, at_end: Container[str], *, most: int | None = None) -> Iterator[Emission]:
+    def advance(self, at_end: Container[str], *, most: int = _ALL) -> Iterator[Emission]:
         """Apply what may be applied, in order, with the alarms in between.
 
-        The iterator does the work: take everything it yields before the next call of any method.
+        The iterator does the work: take everything it yields before the next call of any method but ``push``.
 
         Args:
             at_end: the topics that have nothing more to read now.
-            most: apply at most so many events; the rest stays for the next call.
+            most: take at most so many steps, each an event or an alarm; the rest stays for the next call.
         """
-        for arrival in islice(self.merger.release(at_end), most):
-            yield from self._apply(arrival)
-            yield from self._ring(self.watermark.observe(arrival.at_ms))
+        released = self.merger.release(at_end)
+        for _ in range(most):
+            self.in_work = None
+            alarm = self._alarms.pop_due(self.watermark.at_ms) if self.watermark.at_ms is not None else None
+            if alarm is not None:
+                yield from self._ring(*alarm)
+                continue
+            arrival = next(released, None)
+            if arrival is None:
+                return
+            self._taken.append(arrival)
+            yield from self._take(arrival)
+            self.watermark.observe(arrival.at_ms)
+        self.in_work = None
 
-    def tick(self, at_ms: int) -> Iterator[Emission]:
-        """Let event time pass to ``at_ms`` without events, as an idle partition needs.
+    def tick(self, at_ms: int) -> None:
+        """Let event time pass to ``at_ms`` without events, as an idle partition needs; alarms ring in ``advance``.
 
-        Time does not pass events that are still held back; their alarms ring before them, in ``advance``.
+        Time does not pass events that are still held back; their alarms ring before them.
         """
         earliest_ms = self.merger.earliest_ms
         self.watermark.tick(at_ms if earliest_ms is None else min(at_ms, earliest_ms))
-        if self.watermark.at_ms is not None:
-            yield from self._ring(self.watermark.at_ms)
+
+    @property
+    def waiting(self) -> int:
+        """How many events are held back, for merge order or for a visitor's history."""
+        return len(self.merger) + len(self._parking)
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether an alarm is due now."""
+        return self.watermark.at_ms is not None and self._alarms.is_due(self.watermark.at_ms)
+
+    @property
+    def awaiting(self) -> list[str]:
+        """The customers whose events wait for a visitor's history."""
+        return self._parking.keys()
+
+    def stop_awaiting(self, customer_id: str) -> list[Emission]:
+        """Go on without the history a customer's events wait for; one that comes later is still taken in."""
+        state = self._state(customer_id)
+        if state is not None:
+            identities.stop_awaiting(state)
+            self._keep(customer_id, state)
+        return self._go_on(customer_id)
+
+    def waiting_from(self, topic: str) -> int | None:
+        """The lowest offset of the topic that is still held back, None without any."""
+        held = (self.merger.waiting_from(topic), self._parking.waiting_from(topic))
+        return min((offset for offset in held if offset is not None), default=None)
 
     def flush(self) -> dict[str, bytes | None]:
         """Snapshots of every customer touched since the last flush; None for one that need not be kept."""
@@ -93,36 +159,125 @@ class Partition:
                 continue
             for origin in state.applied:
                 if origin not in waiting_from:
-                    waiting_from[origin] = self.merger.waiting_from(origin.rpartition("-")[0])
+                    waiting_from[origin] = self.waiting_from(origin.rpartition("-")[0])
                 deduplicator.settle(state, origin, waiting_from=waiting_from[origin])
             snapshots[customer_id] = states.snapshot(state)
         self._touched = {}
+        self._taken, self._rung = [], set()
+        self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
         return snapshots
 
+    def rollback(self) -> None:
+        """Undo everything since the last flush: what was applied is held back again, as after a crash."""
+        self.watermark.newest_ms, self.watermark.at_ms = self._flushed_at
+        concerned = {*self._touched, *self._rung, *self._parking.keys(), *(arrival.key for arrival in self._taken)}
+        again = [*self._taken, *self._parking.clear()]
+        self._touched, self._taken, self._rung = {}, [], set()
+        for customer_id in sorted(concerned):
+            state = self._state(customer_id)
+            if state is not None:
+                self._schedule(customer_id, state)
+        for arrival in {(arrival.topic, arrival.offset): arrival for arrival in again}.values():
+            self.merger.push(arrival)
+
+    def drop(self, arrival: Arrival) -> None:
+        """Never apply this record: it makes the step fail each time."""
+        self._dropped.add((arrival.topic, arrival.offset))
+
+    def _take(self, arrival: Arrival) -> list[Emission]:
+        if (arrival.topic, arrival.offset) in self._dropped:
+            return []
+        if arrival.key in self._parking and not isinstance(arrival.event, History):
+            self._parking.park(arrival)
+            return []
+        emissions = self._apply(arrival)
+        if isinstance(arrival.event, History):
+            emissions += self._go_on(arrival.key)
+        return emissions
+
+    def _go_on(self, customer_id: str) -> list[Emission]:
+        """Apply what waited for the customer, as far as nothing else must be waited for."""
+        emissions: list[Emission] = []
+        state = self._state(customer_id)
+        if state is not None and identities.is_awaiting(state):
+            return emissions
+        parked = self._parking.leave(customer_id)
+        self._taken += parked
+        for place, arrival in enumerate(parked):
+            if customer_id in self._parking:
+                self._parking.park(*parked[place:])
+                break
+            emissions += self._apply(arrival)
+        if state is not None and customer_id not in self._parking:
+            self._schedule(customer_id, state)
+        return emissions
+
     def _apply(self, arrival: Arrival) -> list[Emission]:
-        state = self._state(arrival.key) or states.new_customer(arrival.key, arrival.at_ms)
+        self.in_work = arrival
+        state = self._state(arrival.key) or self._newcomer(arrival)
         origin = f"{arrival.topic}-{arrival.partition}"
         if deduplicator.applied(state, origin, offset=arrival.offset):
             return [DuplicateEvent(arrival.event.event_id)]
+        if erasure.precedes(state, arrival.at_ms):
+            return [LateEvent(arrival.event.event_id, state.erased_ms - arrival.at_ms)]
         changed, emissions = step(state, arrival, knowledge=self._knowledge)
         if changed is not None:
             deduplicator.mark_applied(changed, origin, offset=arrival.offset)
-        self._keep(arrival.key, changed)
-        return emissions
+        self._replace(arrival.key, changed)
+        return self._deliver(emissions, partition=arrival.partition)
 
-    def _ring(self, until_ms: int) -> Iterator[Emission]:
-        while (alarm := self._alarms.pop_due(until_ms)) is not None:
-            due_ms, customer_id = alarm
-            state = self._state(customer_id)
-            if state is None:
+    def _deliver(self, emissions: list[Emission], *, partition: int) -> list[Emission]:
+        """Apply the messages that belong here, in the place where they were said; the others are emitted.
+
+        Sender and receiver are flushed together, so nothing of this needs a topic. An event for a customer who is
+        waiting does: it has to outlive a crash.
+        """
+        if not any(isinstance(emission, IdentityMessage) for emission in emissions):
+            return emissions
+        said: list[Emission] = []
+        for emission in emissions:
+            if not isinstance(emission, IdentityMessage) or not self._is_local(emission):
+                said.append(emission)
                 continue
-            next_ms = timers.next_due_ms(state)
-            if next_ms is None or next_ms > due_ms:
-                self._schedule(customer_id, state)
+            message = inputs.arrival(emission, "", offset=-1, partition=partition)
+            is_history = isinstance(emission, History)
+            if message.key in self._parking and not is_history:
+                said.append(emission)
                 continue
-            changed, emissions = step(state, Tick(due_ms), knowledge=self._knowledge)
-            self._keep(customer_id, changed)
-            yield from emissions
+            state = self._state(message.key) or self._newcomer(message)
+            if erasure.precedes(state, message.at_ms):
+                continue
+            changed, answers = step(state, message, knowledge=self._knowledge)
+            self._replace(message.key, changed)
+            said += self._deliver(answers, partition=partition)
+            if is_history:
+                said += self._go_on(message.key)
+        return said
+
+    def _replace(self, key: str, changed: CustomerState | None) -> None:
+        if changed is None or changed.customer_id != key:  # what remains of somebody erased has a key of its own
+            self._keep(key, None)
+        if changed is not None:
+            self._keep(changed.customer_id, changed)
+
+    def _newcomer(self, arrival: Arrival) -> CustomerState:
+        marker = self._state(erasure.marker_key(arrival.key))
+        return erasure.reborn(arrival.key, arrival.at_ms, marker=marker)
+
+    def _ring(self, due_ms: int, customer_id: str) -> list[Emission]:
+        self._rung.add(customer_id)
+        if customer_id in self._parking:
+            return []  # rings when the customer's events go on
+        state = self._state(customer_id)
+        if state is None:
+            return []
+        next_ms = timers.next_due_ms(state)
+        if next_ms is None or next_ms > due_ms:
+            self._schedule(customer_id, state)
+            return []
+        changed, emissions = step(state, Tick(due_ms), knowledge=self._knowledge)
+        self._keep(customer_id, changed)
+        return emissions
 
     def _state(self, customer_id: str) -> CustomerState | None:
         if customer_id in self._touched:
@@ -136,6 +291,9 @@ class Partition:
             self._schedule(customer_id, state)
 
     def _schedule(self, customer_id: str, state: CustomerState) -> None:
+        if state.devices and identities.is_awaiting(state):
+            self._parking.enter(customer_id)
+            return
         due_ms = timers.next_due_ms(state)
         if due_ms is not None:
             self._alarms.schedule(customer_id, due_ms)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from needstream.models import decay
 from needstream.schemas import events
+from needstream.schemas.codecs import AnyMessage
+from needstream.schemas.identities import BY_KEY, Forgotten, Forwarded, History, IdentityMessage, Link
 from needstream.schemas.state import CustomerState
 from needstream.streams.pipeline import (
     absences,
@@ -18,13 +20,14 @@ from needstream.streams.pipeline import (
     deduplicator,
     erasure,
     habits,
+    identities,
     labels,
     sessions,
     summaries,
     timers,
 )
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.emissions import CustomerErased, DuplicateEvent, Emission, LateEvent
+from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
 from needstream.streams.pipeline.inputs import Arrival, Tick
 from needstream.streams.pipeline.occasions import Knowledge, Occasion
 from needstream.streams.pipeline.vocabulary import SESSION_CLOSED
@@ -36,39 +39,80 @@ def step(
     """Apply an event or the passing of time to one customer.
 
     Returns:
-        The new state, None when nothing of an erased customer needs to be kept any longer, and the emissions in order.
+        The new state and the emissions in order. The state is None when nothing needs to be kept any longer; after an
+        erasure it is the marker that remains, under a key of its own.
     """
     if isinstance(moment, Tick):
         emissions = _ring(state, moment.at_ms, knowledge=knowledge)
         return None if erasure.is_over(state) else state, emissions
 
     event, at_ms = moment.event, moment.at_ms
-    if erasure.precedes(state, at_ms):
-        return state, [LateEvent(event.event_id, state.first_ms - at_ms)]
+    if isinstance(event, Forwarded | History) and not identities.is_new(state, event):
+        return state, [DuplicateEvent(event.event_id)]
     if deduplicator.seen(state, event.event_id):
         return state, [DuplicateEvent(event.event_id)]
     emissions = _ring(state, at_ms, knowledge=knowledge)
-    if isinstance(event, events.Erasure):
-        emissions.append(CustomerErased(state.customer_id, event.event_id))
+    if isinstance(event, events.Erasure | Forgotten):
+        emissions += erasure.farewell(state, event, at_ms=at_ms)
         return erasure.erase(state, event.event_id, at_ms=at_ms), emissions
+    if isinstance(event, Link) or identities.is_visitor(state):
+        state = identities.revisited(state, event.event_id)
+        emissions += _visit(state, event, at_ms=at_ms, knowledge=knowledge)
+        identities.remember_visitor(state)
+    elif isinstance(event, History):
+        emissions += _take_over(state, event, at_ms=at_ms, knowledge=knowledge)
+    else:
+        said = event.said() if isinstance(event, Forwarded) else event
+        emissions += _apply(state, said, at_ms=at_ms, knowledge=knowledge)
+        emissions += identities.ask(state, said, partition=moment.partition)
+    return state, emissions
 
-    facts = classifier.classify(event, knowledge.definitions)
+
+def _apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int, knowledge: Knowledge) -> list[Emission]:
+    """Apply what happened to the state it belongs to, and decide what there is to say."""
+    emissions: list[Emission] = []
+    definitions = knowledge.definitions
+    facts = classifier.classify(event, definitions)
     late_by_ms = state.clock_ms - at_ms
     state.clock_ms = max(state.clock_ms, at_ms)
     state.first_ms = min(state.first_ms, at_ms)
-    _count(state, facts, at_ms=at_ms, definitions=knowledge.definitions)
+    _count(state, facts, at_ms=at_ms, definitions=definitions)
     attributes.apply(state, event, at_ms=at_ms)
-    habits.observe(state, moment, facts=facts, definitions=knowledge.definitions)
+    habits.observe(state, event, at_ms=at_ms, facts=facts, definitions=definitions)
     if late_by_ms > 0:
         emissions.append(LateEvent(event.event_id, late_by_ms))
     elif isinstance(event, events.Click):
-        sessions.extend(state, event, at_ms=at_ms, definitions=knowledge.definitions)
-    if event.customer_id is not None:
+        sessions.extend(state, event, at_ms=at_ms, definitions=definitions)
+    if not identities.is_visitor(state):
         # A late event is looked at as of now: its counts are in, the moment it belonged to is gone.
-        occasion = Occasion(state, state.clock_ms, event.event_id, knowledge.definitions, knowledge.scorer)
+        occasion = Occasion(state, state.clock_ms, event.event_id, definitions, knowledge.scorer)
         absences.follow(occasion, facts, happened_ms=at_ms)
         emissions += arbitration.arbitrate(_propose(occasion, facts), occasion)
-    return state, emissions
+    return emissions
+
+
+def _visit(state: CustomerState, event: AnyMessage, *, at_ms: int, knowledge: Knowledge) -> list[Emission]:
+    """Apply what concerns an anonymous visitor: a question of who it is, or one more event."""
+    definitions = knowledge.definitions
+    if isinstance(event, Link):
+        return [identities.hand_over(state, event, reply_to=event.reply_to, definitions=definitions)]
+    if isinstance(event, IdentityMessage):
+        return []  # these are for customers
+    if event.customer_id is not None:
+        history = identities.hand_over(state, event, reply_to=BY_KEY, definitions=definitions)
+        return [history, *identities.pass_on(state, event)]
+    if state.owner is None:
+        return _apply(state, event, at_ms=at_ms, knowledge=knowledge)
+    state.clock_ms = max(state.clock_ms, at_ms)
+    return [*identities.pass_on(state, event)]
+
+
+def _take_over(state: CustomerState, history: History, *, at_ms: int, knowledge: Knowledge) -> list[Emission]:
+    """Take a visitor's history in, and ask the scenarios that its facts trigger."""
+    brought = identities.take_over(state, history, definitions=knowledge.definitions)
+    state.clock_ms = max(state.clock_ms, at_ms)
+    occasion = Occasion(state, state.clock_ms, history.identified_by, knowledge.definitions, knowledge.scorer)
+    return arbitration.arbitrate(_propose(occasion, brought), occasion)
 
 
 def _count(state: CustomerState, facts: Sequence[str], *, at_ms: int, definitions: Definitions) -> None:
@@ -106,6 +150,7 @@ def _ring(state: CustomerState, until_ms: int, *, knowledge: Knowledge) -> list[
 def _rung(name: str, occasion: Occasion) -> list[Emission]:
     state, at_ms, definitions = occasion.state, occasion.at_ms, occasion.definitions
     if name == timers.SESSION:
+        identities.remember_session(state)
         closed = sessions.close(state)
         if closed is None:
             return []

@@ -1,11 +1,12 @@
 """Durable event-time timers: they live in the customer's state and ring without a new event."""
 
-from needstream.schemas.state import CustomerState, Timer
+from needstream.schemas.state import FORGOTTEN, CustomerState, Timer
+
+__all__ = ["FORGOTTEN", "LABEL", "SAMPLE", "SESSION", "arm", "cancel", "next_due_ms", "pop_due"]
 
 SESSION = "session"
 SAMPLE = "sample"
 LABEL = "label"
-FORGOTTEN = "forgotten"
 
 
 def arm(state: CustomerState, name: str, *, due_ms: int, armed_by: str) -> None:

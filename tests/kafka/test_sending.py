@@ -53,6 +53,21 @@ async def test_more_than_a_batch_arrives_in_order_on_every_partition(cluster, se
         ]
 
 
+async def test_the_offset_of_the_last_record_of_each_partition_is_given_back(cluster, sender):
+    """Over several batches, behind what was there before, and for the partitions that were given something."""
+    topic = cluster.new_topic(3)
+    records = [(b"k", b"%06d" % number + bytes(200), [], None) for number in range(1000)]
+
+    async with sender(producer_max_batch_size=16_384) as app:
+        first = await sending.send_packed(app, {TP(topic, 0): records[:3], TP(topic, 1): [], TP(topic, 2): records})
+        second = await sending.send_packed(app, {TP(topic, 0): records})
+
+    assert {TP(topic, 0): 2, TP(topic, 2): 999} == first
+    assert {TP(topic, 0): 1002} == second
+    arrived = await cluster.read(topic, 1003)
+    assert (1002, records[-1][1]) == (arrived[-1].offset, arrived[-1].value)
+
+
 async def test_nothing_to_send_is_sent_at_once(cluster, sender):
     topic = cluster.new_topic()
 
@@ -108,7 +123,8 @@ async def test_a_restart_of_the_broker_delays_and_loses_nothing(cluster_of):
             await asyncio.sleep(0.3)
             waited = not sent.done()
             await asyncio.to_thread(broker.start)
-            await asyncio.wait_for(sent, 30.0)
+            last_offsets = await asyncio.wait_for(sent, 30.0)
 
         assert waited
+        assert {TP(topic, 0): 1} == last_offsets
         assert [b"before", b"after"] == [got.value for got in await cluster.read(topic, 2)]

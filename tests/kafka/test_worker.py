@@ -1,18 +1,21 @@
 """The worker against a real broker: equal to replay, unharmed by bad records, orderly in stopping."""
 
 import itertools
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 import hostile
 import running
 from needstream.schemas.dead_letters import RejectReason
+from needstream.schemas.times import rfc3339
 from needstream.simulation import parameters, simulator
 from needstream.streams import brokers, producing, topics
 from needstream.streams.packs import loader
@@ -31,9 +34,9 @@ def fresh_broker(broker: brokers.Broker) -> Iterator[brokers.Broker]:
 
 @pytest.fixture(scope="session")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two months of a small bank, with late and duplicate events."""
+    """Two months of a small bank, with duplicate events and events late within the allowed lateness."""
     folder = tmp_path_factory.mktemp("events")
-    chosen = parameters.SimulationParameters(seed=11, customers=60, days=75)
+    chosen = parameters.SimulationParameters(seed=11, customers=60, days=75, very_late_share=0.0)
     simulator.write(simulator.simulate(chosen), folder)
     return folder
 
@@ -217,6 +220,25 @@ def test_the_largest_record_a_broker_takes_becomes_a_dead_letter(fresh_broker: b
     assert b"deserialization_too_large" == dict(letter.headers)["needstream.reason"]
 
 
+def _await_learned(bootstrap: str) -> None:
+    """Return once the published models have learned every example that stands on its topic."""
+    deadline = time.monotonic() + 60
+    while (examples := _examples(bootstrap)) != (learned := _learned(bootstrap)):
+        assert time.monotonic() < deadline, (examples, learned)
+        time.sleep(0.5)
+
+
+def _examples(bootstrap: str) -> Counter[str]:
+    records = running.published(bootstrap, topics.LABELLED_EXAMPLES)
+    return Counter(orjson.loads(record.value)["model"] for record in records)
+
+
+def _learned(bootstrap: str) -> Counter[str]:
+    """How many examples the newest snapshot of each model has learned: that is its version."""
+    snapshots = [orjson.loads(record.value) for record in running.published(bootstrap, topics.MODEL_SNAPSHOTS)]
+    return Counter({snapshot["model"]: snapshot["version"] for snapshot in snapshots})
+
+
 @pytest.mark.parametrize("store", ["memory://", "rocksdict://"])
 def test_restarted_worker_goes_on_with_states_and_models(
     fresh_broker: brokers.Broker, events: Path, tmp_path: Path, *, store: str
@@ -234,17 +256,58 @@ def test_restarted_worker_goes_on_with_states_and_models(
     producing.produce(fresh_broker.bootstrap, iter(lines[middle:]), pace=FULL_SPEED)
     with running.worker(fresh_broker.bootstrap, tmp_path, store=store, ordering_wait="500ms") as worker:
         worker.await_caught_up(len(lines) - middle)
+        _await_learned(fresh_broker.bootstrap)
         assert worker.terminate() == 0
 
     examples = running.published(fresh_broker.bootstrap, topics.LABELLED_EXAMPLES)
     assert len(before) < len(examples)
     assert len(examples) == len({orjson.loads(record.value)["example_id"] for record in examples})
-    newest = {}
+    newest: dict[str, int] = {}
     for record in running.published(fresh_broker.bootstrap, topics.MODEL_SNAPSHOTS):
         snapshot = orjson.loads(record.value)
         assert snapshot["version"] >= newest.get(snapshot["model"], 0)
         newest[snapshot["model"]] = snapshot["version"]
-    learned = dict.fromkeys(newest, 0)
-    for record in examples:
-        learned[orjson.loads(record.value)["model"]] += 1
-    assert learned == newest
+    assert _examples(fresh_broker.bootstrap) == newest
+
+
+def test_a_busy_live_input_is_applied_while_it_goes_on(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
+    """It is never silent, and the allowed lateness is a quarter of an hour: nobody waits for either."""
+    topics.apply(fresh_broker.bootstrap, 1)
+    fired: list[dict[str, object]] = []
+    stop = threading.Event()
+
+    with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
+        worker.await_caught_up(0)
+        busy = threading.Thread(target=_browse_until, args=(stop, fresh_broker.bootstrap))
+        busy.start()
+        try:
+            deadline = time.monotonic() + 30
+            while not fired and time.monotonic() < deadline and busy.is_alive():
+                records = running.published(fresh_broker.bootstrap, topics.DECISIONS)
+                fired = [orjson.loads(record.value) for record in records]
+        finally:
+            stop.set()
+            busy.join()
+        assert worker.terminate() == 0
+
+    assert ("repeated_loan_queries", "c1") in {(each["scenario"], each["customer_id"]) for each in fired}
+
+
+def _browse_until(stop: threading.Event, bootstrap: str) -> None:
+    """About 400 page views a second as they happen, by customers of whom only the first looks at loans."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap)
+    number = 0
+    while not stop.wait(0.01):
+        for _ in range(4):
+            number += 1
+            customer_id = f"c{number % 100}"
+            event = {
+                "event_id": f"live-{number}",
+                "event_type": "page_view",
+                "event_time": rfc3339(time.time_ns() // 1_000_000),
+                "customer_id": customer_id,
+                "url": "/loans" if customer_id == "c1" else "/accounts",
+            }
+            producer.send(topics.CLICKSTREAM, orjson.dumps(event), key=customer_id.encode())
+        producer.flush()
+    producer.close()

@@ -27,9 +27,9 @@ class Scene:
         self.log = log
         self.scorer = scorer
 
-    def run(self):
+    def run(self, *, detour=False):
         """A fresh run with nothing fed yet."""
-        return stories.Run(self.definitions, scorer=self.scorer)
+        return stories.Run(self.definitions, scorer=self.scorer, detour=detour)
 
 
 @pytest.fixture(scope="session")
@@ -127,8 +127,6 @@ def _arrivals(**chosen):
     for record in simulated:
         family = record.topic.partition(".")[0]
         event = codecs.decode(record.event, family=family, latest_ms=DISTANT_MS)
-        key = codecs.event_key(event)
-        offset = counted[record.topic]
-        arrived.append(inputs.Arrival(event, key, inputs.at_ms(event), record.topic, 0, offset))
+        arrived.append(inputs.arrival(event, record.topic, offset=counted[record.topic]))
         counted[record.topic] += 1
     return arrived

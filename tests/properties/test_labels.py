@@ -40,9 +40,12 @@ def test_positives_and_negatives_are_released_at_the_same_age(crowd):
 
 
 def test_features_of_a_prediction_equal_a_recomputation_from_earlier_events_alone(few):
-    run = few.run().feed(few.log).finish()
+    run = few.run(detour=True).feed(few.log).finish()
     knowledge = Knowledge(few.definitions, few.scorer)
     histories = _histories(few)
+    for message in run.received:
+        histories[message.key].append(message)
+        histories[message.key].sort(key=stories.merge_order)
     recomputed = 0
     for example in list(run.of(LabelledExample))[::7]:
         made_ms = times.parse_rfc3339(example.predicted_at)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stories
-from needstream.schemas import events, times
+from needstream.schemas import codecs, events, times
 from needstream.schemas.signals import Alert, Decision, NeedSignal, ProfileSummary
 from needstream.streams.pipeline.emissions import SessionClosed
 from needstream.streams.pipeline.watermark import Watermark
@@ -115,9 +115,16 @@ def oracle_sessions(scene, until_ms):
     """Sessions that are over at ``until_ms`` less the lateness, from nothing but the sorted clicks."""
     gap_ms = scene.definitions.session_gap_ms
     clicks = {}
+    owners = {
+        codecs.visitor_key(arrival.event.anonymous_id): arrival.key
+        for arrival in scene.log
+        if isinstance(arrival.event, events.Click) and arrival.event.event_type == "identify"
+    }
     for arrival in sorted(scene.log, key=stories.merge_order):
         if isinstance(arrival.event, events.Click):
-            clicks.setdefault(arrival.key, {}).setdefault(arrival.event.event_id, arrival.at_ms)
+            clicks.setdefault(owners.get(arrival.key, arrival.key), {}).setdefault(
+                arrival.event.event_id, arrival.at_ms
+            )
     sessions = []
     for key, moments in clicks.items():
         opened = None

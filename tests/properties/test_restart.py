@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import pytest
 
 import stories
@@ -48,6 +49,26 @@ def test_crashes_anywhere_end_like_an_uninterrupted_run(crowd, seed):
     assert stories.said(expected.emissions) == stories.said(run.emissions)
 
 
+def test_crashes_lose_and_repeat_no_message_between_partitions(few):
+    """The same with messages through a topic: every history and every forwarded event is taken exactly once."""
+    expected = few.run(detour=True).feed(few.log).finish()
+    chance = random.Random(5)
+    run = few.run(detour=True)
+    committed = dict.fromkeys(topics.MERGED, 0)
+    for start in range(0, len(few.log), 7):
+        run.feed(few.log[start : start + 7])
+        if chance.random() < 0.5:
+            committed = run.flush()
+        if chance.random() < 0.3:
+            run.restart()
+            run.feed(each for each in few.log[: start + 7] if each.offset >= committed[each.topic])
+    run.finish()
+
+    assert len(expected.received) > 4
+    assert _without_devices(expected) == _without_devices(run)
+    assert _told(stories.said(expected.emissions)) == _told(stories.said(run.emissions))
+
+
 def test_a_crash_after_any_single_record_ends_in_the_same_states(crowd):
     """Each record is flushed, and half of the time the partition is lost before the next one."""
     start = crowd.log[:500]
@@ -90,20 +111,42 @@ def test_redelivered_records_change_nothing_and_say_nothing(crowd, uninterrupted
     assert _news(uninterrupted) == _news(run)
 
 
+def test_what_is_rolled_back_is_applied_again_as_if_for_the_first_time(crowd, uninterrupted):
+    run = crowd.run()
+    for place in range(0, len(crowd.log), 40):
+        some = crowd.log[place : place + 40]
+        kept = len(run.emissions)
+        run.feed(some)
+        if place % 3 == 0:
+            del run.emissions[kept:]
+            run.partition.rollback()
+            run.advance()
+        run.flush()
+    run.finish()
+
+    assert uninterrupted.remembered() == run.remembered()
+    assert stories.said(uninterrupted.emissions) == stories.said(run.emissions)
+
+
 @pytest.mark.parametrize("partitions", [2, 3, 5])
 def test_the_number_of_partitions_does_not_matter(population, lived, *, partitions):
-    runs = [population.run() for _ in range(partitions)]
-    for arrival in population.log:
-        runs[stories.partition_of(arrival.key, partitions)].feed([arrival])
+    """Though a visitor's history takes a while from one partition to the other."""
+    cluster = stories.Cluster(population.definitions, partitions, scorer=population.scorer, seed=partitions)
     until_ms = max(each.at_ms for each in population.log)
+    cluster.feed(population.log).finish(until=until_ms)
     said, states = set(), {}
-    for run in runs:
-        run.finish(until=until_ms)
+    for run in cluster.runs:
         said |= stories.said(run.emissions)
         states |= run.remembered()
 
-    assert stories.said(lived.emissions) == said
+    assert _told(stories.said(lived.emissions)) == _told(said)
     assert lived.remembered().keys() == states.keys()
+
+
+def _told(said):
+    """What anybody hears: not what partitions tell each other, nor the sessions of visitors."""
+    internal = ("Link", "History", "Forwarded")
+    return {(kind, told) for kind, told in said if kind not in internal and b'"visitor' not in told}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -116,3 +159,9 @@ def test_any_order_of_arrival_within_the_allowed_lateness_gives_the_same_emissio
 
 def _news(run):
     return [each for each in run.emissions if not isinstance(each, DuplicateEvent)]
+
+
+def _without_devices(run):
+    """Which numbers of repeated messages a customer remembers does not matter."""
+    states = {state.customer_id: msgspec.structs.replace(state, applied={}) for state in run.customers()}
+    return {key: state for key, state in states.items() if not key.startswith("visitor")}

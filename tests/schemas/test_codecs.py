@@ -91,16 +91,32 @@ def family_of(event: events.AnyEvent) -> str:
 
 @pytest.mark.parametrize("event", EVENTS, ids=[f"{place}-{type(event).__name__}" for place, event in enumerate(EVENTS)])
 def test_what_a_producer_sends_is_what_we_read(event: events.AnyEvent) -> None:
-    key = codecs.event_key(event).encode()
+    key = (event.customer_id or event.anonymous_id).encode()
 
     assert event == decoded(builders.bytes_of(event), family_of(event), key=key)
 
 
-def test_the_key_is_the_customer_and_before_the_login_the_anonymous_id() -> None:
+def test_a_state_belongs_to_the_customer_and_before_the_login_to_the_visitor() -> None:
     both = builders.click(anonymous="a1")
     before = builders.click(customer=None, anonymous="a1")
 
-    assert ("c1", "a1") == (codecs.event_key(both), codecs.event_key(before))
+    assert ("c1", "visitor\x1fa1") == (codecs.state_key(both), codecs.state_key(before))
+
+
+def test_a_visitor_never_shares_a_state_with_a_customer_of_the_same_id() -> None:
+    visitor = builders.click(customer=None, anonymous="17")
+    customer = builders.click(customer="17")
+
+    assert codecs.state_key(visitor) != codecs.state_key(customer)
+
+
+def test_an_identify_sent_under_the_anonymous_id_belongs_to_the_visitor() -> None:
+    identify = builders.click("identify", anonymous="a1")
+    look = builders.click(anonymous="a1")
+
+    assert "visitor\x1fa1" == codecs.state_key(identify, b"a1")
+    assert "c1" == codecs.state_key(identify, b"c1")
+    assert "c1" == codecs.state_key(look, b"a1")
 
 
 def test_an_identify_may_go_where_the_anonymous_history_is() -> None:
@@ -193,7 +209,7 @@ def assert_decoded_or_rejected(raw: bytes, family: str, *, key: bytes | None) ->
         assert len(result.field) <= outline.MAX_NAME + len("properties.")
         assert len(result.detail) <= refusals.MAX_DETAIL
     else:
-        assert codecs.event_key(result)
+        assert codecs.state_key(result)
         assert msgspec.json.encode(result)
 
 

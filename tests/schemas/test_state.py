@@ -1,11 +1,18 @@
 """Stored customer states: what was written is read, what was not is refused."""
 
+import base64
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from needstream.schemas import state
+
+VERSION_1 = json.loads(Path(__file__).with_name("states_version_1.json").read_text())
+"""Snapshots as the program wrote them when states had version 1."""
 
 
 def remembered() -> state.CustomerState:
@@ -80,3 +87,32 @@ def test_damaged_bytes_are_a_state_or_refused(stored: bytes) -> None:
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(state.StateVersionError):
         state.restore(b"\x91" * 100_000)
+
+
+@pytest.mark.parametrize("row", VERSION_1, ids=[row["what"] for row in VERSION_1])
+def test_a_snapshot_of_the_version_before_is_upgraded(row: dict[str, str]) -> None:
+    stored = base64.b64decode(row["stored"])
+    written = msgspec.msgpack.decode(stored)
+
+    upgraded = state.restore(stored)
+
+    assert (1, state.STATE_VERSION) == (written[0], upgraded.version)
+    assert written[1:20] == msgspec.msgpack.decode(state.snapshot(upgraded))[1:20]
+    assert upgraded == state.restore(state.snapshot(upgraded))
+
+
+def test_a_marker_of_the_version_before_still_keeps_old_records_out() -> None:
+    stored = next(row["stored"] for row in VERSION_1 if row["what"] == "erased")
+
+    upgraded = state.restore(base64.b64decode(stored))
+
+    assert upgraded.first_ms == upgraded.erased_ms > 0
+
+
+@pytest.mark.parametrize("version", [0, state.STATE_VERSION + 1])
+def test_a_version_nobody_here_knows_is_refused_with_what_to_do(version: int) -> None:
+    unknown = state.new_customer("c1", 0)
+    unknown.version = version
+
+    with pytest.raises(state.StateVersionError, match=f"version {version}.*rebuild"):
+        state.restore(state.snapshot(unknown))

@@ -10,12 +10,13 @@ from needstream.models.scorer import Scorer
 from needstream.streams import lane as lanes
 from needstream.streams import topics
 from needstream.streams.metrics import Metrics
+from needstream.streams.outgoing import Addresses
 from needstream.streams.packs import loader
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.replay import MemoryStore
 
 BANK = loader.load("bank")
-EVERYTHING_READ = frozenset(topics.INPUTS)
+EVERYTHING_READ = frozenset(topics.MERGED)
 
 
 class Delivered:
@@ -37,6 +38,7 @@ class Stored:
     def __init__(self, offset: int, value: bytes) -> None:
         self.topic, self.partition, self.offset = topics.CUSTOMERS, 0, offset
         self.key, self.value, self.timestamp = b"c1", value, 0
+        self.headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Wire:
@@ -48,12 +50,13 @@ class Wire:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, records: Any) -> None:
+    async def send(self, records: Any) -> dict[Any, int]:
         await self.open.wait()
         if self.refused:
             self.refused -= 1
             raise OSError
         self.sent += [tp.topic for tp in records]
+        return {tp: len(given) - 1 for tp, given in records.items()}
 
 
 def _score(number: int, score: int) -> bytes:
@@ -62,23 +65,29 @@ def _score(number: int, score: int) -> bytes:
     return orjson.dumps(event | {"score": score})
 
 
-def _lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
+def _closed_lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
     store = MemoryStore()
-    partition = Partition(topics.INPUTS, BANK, scorer=Scorer(BANK.readiness()), store=store)
+    partition = Partition(topics.MERGED, BANK, scorer=Scorer(BANK.readiness()), store=store)
     setup = lanes.LaneSetup(
         send=wire.send,
+        addresses=Addresses(partitions=1),
         changelog="changelog",
         metrics=Metrics("0", BANK.version),
         future_tolerance_ms=0,
-        partition_for_model=lambda _: 0,
     )
     return lanes.Lane(0, partition, store=store, setup=setup), store
+
+
+async def _lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
+    lane, store = _closed_lane(wire)
+    await lane.open()
+    return lane, store
 
 
 @pytest.mark.asyncio
 async def test_outputs_are_acknowledged_before_snapshots_and_snapshots_before_the_batch() -> None:
     wire = Wire()
-    lane, store = _lane(wire)
+    lane, store = await _lane(wire)
     batch = Delivered(_score(1, 700), _score(2, 600))
 
     lane.add(batch)
@@ -95,7 +104,7 @@ async def test_after_a_failed_round_nobody_acknowledges_its_batch() -> None:
     """The pacemaker waits for the round in work and runs next: it must not ack in passing."""
     wire = Wire()
     wire.refused = 1
-    lane, store = _lane(wire)
+    lane, store = await _lane(wire)
     batch = Delivered(_score(1, 700), _score(2, 600))
 
     lane.add(batch)
@@ -110,7 +119,7 @@ async def test_after_a_failed_round_nobody_acknowledges_its_batch() -> None:
 async def test_a_round_whose_partition_was_given_up_stores_nothing_any_more() -> None:
     wire = Wire()
     wire.open.clear()
-    lane, store = _lane(wire)
+    lane, store = await _lane(wire)
     batch = Delivered(_score(1, 700), _score(2, 600))
 
     lane.add(batch)
@@ -128,7 +137,7 @@ async def test_a_round_whose_partition_was_given_up_stores_nothing_any_more() ->
 @pytest.mark.asyncio
 async def test_a_closed_lane_starts_no_round() -> None:
     wire = Wire()
-    lane, _ = _lane(wire)
+    lane, _ = await _lane(wire)
     batch = Delivered(_score(1, 700))
 
     lane.add(batch)
@@ -143,7 +152,7 @@ async def test_a_closed_lane_starts_no_round() -> None:
 async def test_a_batch_waits_for_its_last_record() -> None:
     """While another input lags, what it could overtake is neither applied nor acknowledged."""
     wire = Wire()
-    lane, _ = _lane(wire)
+    lane, _ = await _lane(wire)
     batch = Delivered(_score(1, 700))
 
     lane.add(batch)
@@ -159,7 +168,7 @@ async def test_a_batch_that_comes_while_a_round_is_sending_belongs_to_the_next_o
     """Its dead letters have not been sent yet, so the round in work must not acknowledge it."""
     wire = Wire()
     wire.open.clear()
-    lane, _ = _lane(wire)
+    lane, _ = await _lane(wire)
     first, second = Delivered(_score(1, 700), _score(2, 600)), Delivered(b"no event")
 
     lane.add(first)

@@ -9,12 +9,12 @@ run.emissions
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs, events, times
+from needstream.schemas import codecs, events, identities, times
 from needstream.schemas import pack as packs
 from needstream.schemas import state as states
 from needstream.streams import topics
@@ -24,7 +24,7 @@ from needstream.streams.pipeline.emissions import DuplicateEvent
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.replay import MemoryStore
 
-ALL = frozenset(topics.INPUTS)
+ALL = frozenset(topics.MERGED)
 CAUGHT_UP = ALL - {topics.CLICKSTREAM, topics.TRANSACTIONS}
 """The inputs that are rarely written: read to their end while the busy ones are still behind."""
 
@@ -48,8 +48,7 @@ def arrivals(*story: events.AnyEvent, partition: int = 0) -> list[inputs.Arrival
     arrived = []
     for event in story:
         topic = topic_of(event)
-        key = codecs.event_key(event)
-        arrived.append(inputs.Arrival(event, key, inputs.at_ms(event), topic, partition, counted[topic]))
+        arrived.append(inputs.arrival(event, topic, partition=partition, offset=counted[topic]))
         counted[topic] += 1
     return arrived
 
@@ -73,7 +72,7 @@ def delayed(log: Sequence[inputs.Arrival], within_ms: int, *, seed: int) -> list
 
 def merge_order(arrival: inputs.Arrival) -> tuple[int, int, str]:
     """The order in which records within the allowed lateness are applied."""
-    return arrival.at_ms, topics.INPUTS.index(arrival.topic), arrival.event.event_id
+    return arrival.at_ms, topics.MERGED.index(arrival.topic), arrival.event.event_id
 
 
 def changed(definitions: Definitions, **sections: object) -> Definitions:
@@ -89,39 +88,89 @@ def said(emissions: Iterable[object]) -> set[tuple[str, bytes]]:
 
 
 class Run:
-    """A partition over a memory store."""
+    """A partition over a memory store, alone; or one of several, whose messages go to ``post``.
 
-    def __init__(self, definitions: Definitions, *, scorer: Scorer | None = None) -> None:
+    With ``detour`` it is alone, but its messages to itself come back as if through a topic; ``local`` decides message
+    by message what belongs to it.
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        *,
+        scorer: Scorer | None = None,
+        number: int = 0,
+        post: Callable[[identities.IdentityMessage], None] | None = None,
+        detour: bool = False,
+        local: Callable[[identities.IdentityMessage], bool] | None = None,
+    ) -> None:
         self.definitions = definitions
         self.scorer = scorer or Scorer(definitions.readiness())
         self.store = MemoryStore()
         self.emissions: list[object] = []
-        self.next_offset = dict.fromkeys(topics.INPUTS, 0)
+        self.next_offset = dict.fromkeys(topics.MERGED, 0)
+        self._number = number
+        is_alone = post is None and not detour
+        self._is_local = local or (lambda _: is_alone)
+        self._post = post or self.receive
+        self.received: list[inputs.Arrival] = []
+        self._applied_messages = 0
         self.restart()
 
     def restart(self) -> None:
-        """Forget everything but what was flushed."""
-        self.partition = Partition(topics.INPUTS, self.definitions, scorer=self.scorer, store=self.store)
+        """Forget everything but what was flushed; messages that were not applied then are delivered again."""
+        self.partition = Partition(
+            topics.MERGED,
+            self.definitions,
+            scorer=self.scorer,
+            store=self.store,
+            is_local=self._is_local,
+        )
+        for customer_id, stored in self.store.items():
+            self.partition.admit(customer_id, stored)
+        for message in self.received[self._applied_messages :]:
+            self.partition.push(message)
+
+    def receive(self, message: identities.IdentityMessage) -> None:
+        """Take in what a partition has to say; the next ``feed`` applies it."""
+        arrival = inputs.arrival(message, topics.IDENTITIES, offset=len(self.received), partition=self._number)
+        self.received.append(arrival)
+        self.next_offset[topics.IDENTITIES] = len(self.received)
+        self.partition.push(arrival)
 
     def feed(self, arrived: Iterable[inputs.Arrival], *, at_end: frozenset[str] = CAUGHT_UP) -> "Run":
         """Push and advance, record by record."""
         for arrival in arrived:
             self.partition.push(arrival)
             self.next_offset[arrival.topic] = max(self.next_offset[arrival.topic], arrival.offset + 1)
-            self.emissions += self.partition.advance(at_end)
+            self.advance(at_end)
         return self
+
+    def advance(self, at_end: frozenset[str] = CAUGHT_UP) -> None:
+        """Apply what may be applied."""
+        for emission in self.partition.advance(at_end):
+            self.emissions.append(emission)
+            if isinstance(emission, identities.IdentityMessage):
+                self._post(emission)
+
+    def tick(self, at_ms: int) -> None:
+        """Let event time pass."""
+        self.partition.tick(at_ms)
+        self.advance()
 
     def flush(self) -> dict[str, int]:
         """Store what was touched; the offsets from which a restart would have to read again."""
         self.store.write(self.partition.flush())
-        waiting = {topic: self.partition.merger.waiting_from(topic) for topic in topics.INPUTS}
-        return {topic: self.next_offset[topic] if lowest is None else lowest for topic, lowest in waiting.items()}
+        waiting = {topic: self.partition.waiting_from(topic) for topic in topics.MERGED}
+        committed = {topic: self.next_offset[topic] if lowest is None else lowest for topic, lowest in waiting.items()}
+        self._applied_messages = committed[topics.IDENTITIES]
+        return committed
 
     def finish(self, *, until: str | int | None = None) -> "Run":
         """Read every input to its end, let time pass, and store everything."""
-        self.emissions += self.partition.advance(ALL)
+        self.advance(ALL)
         if until is not None:
-            self.emissions += self.partition.tick(times.parse_rfc3339(until) if isinstance(until, str) else until)
+            self.tick(times.parse_rfc3339(until) if isinstance(until, str) else until)
         self.flush()
         return self
 
@@ -145,6 +194,52 @@ class Run:
         return (emission for emission in self.emissions if isinstance(emission, kind))
 
 
+class Cluster:
+    """Several partitions that tell each other about visitors, each at its own pace.
+
+    Args:
+        definitions: the pack of all.
+        partitions: how many.
+        seed: decides when messages arrive; every delivery keeps the order of its target.
+    """
+
+    def __init__(self, definitions: Definitions, partitions: int, *, scorer: Scorer | None = None, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._on_the_way: list[identities.IdentityMessage] = []
+        self.runs = [
+            Run(definitions, scorer=scorer, number=number, post=self._on_the_way.append) for number in range(partitions)
+        ]
+
+    def feed(self, log: Iterable[inputs.Arrival]) -> "Cluster":
+        """Give every arrival to the partition of its key."""
+        for arrival in log:
+            number = partition_of(arrival.key, len(self.runs))
+            self.runs[number].feed([msgspec.structs.replace(arrival, partition=number)])
+            if self._chance.random() < 0.02:
+                self._deliver()
+        return self
+
+    def finish(self, *, until: int) -> "Cluster":
+        """Deliver every message, read to the end, let time pass."""
+        for run in self.runs:
+            run.advance(ALL)
+        while self._on_the_way:
+            self._deliver(ALL)
+        for run in self.runs:
+            run.finish(until=until)
+        return self
+
+    def _deliver(self, at_end: frozenset[str] = CAUGHT_UP) -> None:
+        messages = list(self._on_the_way)
+        self._on_the_way.clear()
+        for message in messages:
+            told = getattr(message, "reply_to", identities.BY_KEY)
+            is_told = told != identities.BY_KEY and not isinstance(message, identities.Link)
+            number = told if is_told else partition_of(codecs.state_key(message), len(self.runs))
+            self.runs[number].receive(message)
+            self.runs[number].advance(at_end)
+
+
 def new_customer(customer_id: str = "c1", at_ms: int = 0) -> states.CustomerState:
     """A state in which nothing has happened."""
     return states.new_customer(customer_id, at_ms)
@@ -162,3 +257,8 @@ def with_scenario(definitions: Definitions, scenario: packs.Scenario, **fields: 
 def text(at_ms: int) -> str:
     """RFC 3339 text of a time."""
     return times.rfc3339(at_ms)
+
+
+def under_key(arrival: inputs.Arrival, key: bytes) -> inputs.Arrival:
+    """The same event in a record with another key."""
+    return inputs.arrival(arrival.event, arrival.topic, offset=arrival.offset, partition=arrival.partition, key=key)

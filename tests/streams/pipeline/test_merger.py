@@ -11,7 +11,7 @@ OTHERS = stories.ALL - {topics.CLICKSTREAM, topics.TRANSACTIONS}
 
 
 def _merger(*story, **chosen):
-    merger = Merger(topics.INPUTS, LATENESS_MS, **chosen)
+    merger = Merger(topics.MERGED, LATENESS_MS, **chosen)
     for arrival in stories.arrivals(*story):
         merger.push(arrival)
     return merger
@@ -49,6 +49,31 @@ def test_an_input_at_its_end_is_not_waited_for():
 
     assert ["a"] == _released(merger, OTHERS | {topics.TRANSACTIONS})
     assert ["b"] == _released(merger, stories.ALL)
+
+
+def test_what_is_ripe_leaves_though_an_input_may_still_bring_earlier_events():
+    merger = _merger(click(at="2025-03-01T09:00:00Z", event_id="a"), click(at="2025-03-01T09:05:00Z", event_id="b"))
+    mark = merger.pushed
+    for arrival in stories.arrivals(click(), click(), click(at="2025-03-01T09:06:00Z", event_id="c"))[2:]:
+        merger.push(arrival)
+    assert [] == _released(merger, OTHERS)
+
+    merger.ripen(mark)
+
+    assert ["a", "b"] == _released(merger, OTHERS)
+    assert 1 == len(merger)
+
+
+def test_what_is_earlier_leaves_before_what_is_ripe():
+    merger = _merger(click(at="2025-03-01T09:05:00Z", event_id="b"))
+    mark = merger.pushed
+    for arrival in stories.arrivals(click(), click(at="2025-03-01T09:00:00Z", event_id="a"))[1:]:
+        merger.push(arrival)
+
+    merger.ripen(mark)
+    merger.ripen(mark)
+
+    assert ["a", "b"] == _released(merger, OTHERS)
 
 
 def test_ties_are_broken_by_topic_then_by_event_id():
@@ -106,13 +131,13 @@ def test_topics_read_further_than_the_slowest_by_more_than_the_lateness_are_ahea
     story += [transaction(at="2025-03-01T09:15:00.000Z"), feedback(at="2025-03-01T09:15:00.001Z")]
     story += [customer_event(at="2025-03-01T09:00:00Z"), outcome(at="2025-03-01T09:00:00Z")]
 
-    assert {topics.FEEDBACK} == _merger(*story).ahead(())
-    assert {topics.CLICKSTREAM} == _merger(story[0]).ahead(())
+    assert {topics.FEEDBACK} == _merger(*story).ahead({topics.IDENTITIES})
+    assert {topics.CLICKSTREAM} == _merger(story[0]).ahead({topics.IDENTITIES})
 
 
 def test_nobody_waits_for_a_topic_at_its_end_so_it_holds_nobody_back():
     story = [click(at="2025-03-01T12:00:00Z"), transaction(at="2025-03-01T09:00:00Z")]
-    quiet = {topics.FEEDBACK, topics.CUSTOMERS, topics.OUTCOMES}
+    quiet = {topics.FEEDBACK, topics.CUSTOMERS, topics.OUTCOMES, topics.IDENTITIES}
 
     assert {topics.CLICKSTREAM} == _merger(*story).ahead(quiet)
-    assert set() == _merger(*story).ahead(set(topics.INPUTS))
+    assert set() == _merger(*story).ahead(set(topics.MERGED))

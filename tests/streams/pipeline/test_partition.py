@@ -1,8 +1,11 @@
+import pytest
+
 import stories
 from builders import click, ms, transaction
-from needstream.schemas.signals import Alert
+from needstream.schemas.signals import Alert, ProfileSummary
 from needstream.streams import topics
 from needstream.streams.packs import loader
+from needstream.streams.pipeline import partition
 from needstream.streams.pipeline.emissions import DuplicateEvent, SessionClosed
 
 BANK = loader.load("bank")
@@ -33,17 +36,19 @@ def test_a_redelivered_record_is_noticed_before_anything_else():
 
 def test_an_idle_partition_rings_by_ticks():
     run = stories.Run(BANK).feed(stories.arrivals(click(at="2025-03-01T09:00:00Z")), at_end=stories.ALL)
-    run.emissions += run.partition.tick(ms("2025-03-01T09:30:00.000Z"))
+    run.tick(ms("2025-03-01T09:30:00.000Z"))
     assert [] == list(run.of(SessionClosed))
 
-    run.emissions += run.partition.tick(ms("2025-03-01T09:30:00.001Z"))
+    run.tick(ms("2025-03-01T09:30:00.001Z"))
     assert 1 == len(list(run.of(SessionClosed)))
 
 
 def test_a_tick_before_the_first_event_is_remembered():
     run = stories.Run(BANK)
 
-    assert [] == list(run.partition.tick(1000))
+    run.tick(1000)
+
+    assert [] == run.emissions
     assert 1000 == run.partition.watermark.at_ms
 
 
@@ -53,7 +58,7 @@ def test_time_does_not_pass_events_that_are_held_back():
     first, second = stories.arrivals(click(at="2025-03-01T09:00:00Z"), click(at="2025-03-01T09:20:00Z"))
     run.feed([first], at_end=stories.ALL)
     run.partition.push(second)
-    run.emissions += run.partition.tick(ms("2025-03-01T10:00:00Z"))
+    run.tick(ms("2025-03-01T10:00:00Z"))
     assert [] == list(run.of(SessionClosed))
 
     run.finish(until="2025-03-01T10:00:00Z")
@@ -101,3 +106,53 @@ def test_offsets_of_another_partition_number_are_left_as_they_are():
     run = stories.Run(BANK).feed(stories.arrivals(click(at="2025-03-01T09:00:00Z"), partition=3)).finish()
 
     assert {"clickstream.v1-3": [0]} == run.customers()[0].applied
+
+
+def test_a_round_is_bounded_in_alarms_too():
+    visits = [click(at="2025-03-01T09:00:00Z", customer=f"c{number}") for number in range(10)]
+    run = stories.Run(BANK).feed(stories.arrivals(*visits), at_end=stories.ALL)
+    run.partition.tick(ms("2025-03-01T10:00:00Z"))
+
+    steps = [list(run.partition.advance(stories.ALL, most=4)) for _ in range(4)]
+
+    closed = [sum(isinstance(each, SessionClosed) for each in said) for said in steps]
+    assert [4, 4, 2, 0] == closed
+    assert not run.partition.is_ringing
+
+
+def test_alarms_that_are_due_ring_before_the_next_event_is_taken():
+    first = click(at="2025-03-01T09:00:00Z")
+    second = click(at="2025-03-01T12:00:00Z", customer="c2")
+    run = stories.Run(BANK).feed(stories.arrivals(first), at_end=stories.ALL)
+    run.partition.tick(ms("2025-03-01T10:00:00Z"))
+    run.partition.push(stories.arrivals(first, second)[1])
+
+    said = list(run.partition.advance(stories.ALL, most=1))
+
+    assert [SessionClosed, ProfileSummary] == [type(each) for each in said]
+    assert (True, 1) == (not run.partition.is_ringing, run.partition.waiting)
+
+
+def test_a_dropped_record_changes_nothing_and_holds_up_nobody():
+    good, bad = stories.arrivals(click(at="2025-03-01T09:00:00Z"), click(at="2025-03-01T09:01:00Z", url="/loans"))
+    run = stories.Run(BANK)
+    run.partition.drop(bad)
+    run.feed([good, bad], at_end=stories.ALL).flush()
+
+    assert 0 == run.partition.waiting
+    assert "interest.loan" not in run.customers()[0].counters
+
+
+def test_the_event_in_work_is_known_while_it_is_applied(monkeypatch):
+    arrived = stories.arrivals(click(at="2025-03-01T09:00:00Z"), click(at="2025-03-01T09:01:00Z"))
+    run = stories.Run(BANK)
+    monkeypatch.setattr(partition, "step", _fails)
+
+    with pytest.raises(ZeroDivisionError):
+        run.feed(arrived, at_end=stories.ALL)
+
+    assert arrived[0] == run.partition.in_work
+
+
+def _fails(*_arguments, **_options):
+    raise ZeroDivisionError

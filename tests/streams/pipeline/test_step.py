@@ -69,11 +69,19 @@ def test_a_visitor_without_login_is_counted_but_never_addressed():
         click("form_step", at=f"2025-03-0{day}T10:00:00Z", customer=None, anonymous="a1", form="loan_application")
         for day in (1, 2, 3)
     ]
-    run = _live(consent(customer=None, anonymous="a1", at="2025-03-01T09:00:00Z"), *steps, until="2025-04-30T00:00:00Z")
+    run = _live(consent(customer=None, anonymous="a1", at="2025-03-01T09:00:00Z"), *steps, until="2025-03-30T00:00:00Z")
     state = _only(run)
 
     assert {SessionClosed} == {type(each) for each in run.emissions}
-    assert (0, {}, [], {}) == (state.active_ms, state.armings, state.predictions, state.timers)
+    assert (0, {}, [], ["forgotten"]) == (state.active_ms, state.armings, state.predictions, [*state.timers])
+
+
+def test_a_visitor_is_forgotten_three_months_after_the_last_event():
+    run = _live(click(customer=None, anonymous="a1", at="2025-03-01T09:00:00Z"), until="2025-05-30T08:59:59Z")
+    assert 1 == len(run.customers())
+
+    run.finish(until="2025-05-30T09:00:00Z")
+    assert [] == run.customers()
 
 
 def test_feedback_and_outcomes_are_part_of_the_story_but_no_activity():
@@ -90,13 +98,24 @@ def test_erasure_leaves_nothing_but_a_marker():
         transaction(at="2025-03-01T10:00:00Z", balance_after="100.00"),
         customer_event("erasure", at="2025-03-01T11:00:00Z"),
     )
-    state = _only(run)
+    marker = _only(run)
+    (erased,) = run.of(CustomerErased)
 
-    assert [CustomerErased("c1", customer_event("erasure", at="2025-03-01T11:00:00Z").event_id)] == [
-        each for each in run.emissions if isinstance(each, CustomerErased)
-    ]
-    assert ({}, None, {}, b"", 0) == (state.counters, state.balance, state.consents, state.recent_ids, state.active_ms)
-    assert ["forgotten"] == list(state.timers)
+    assert ("c1", customer_event("erasure", at="2025-03-01T11:00:00Z").event_id) == (
+        erased.customer_id,
+        erased.event_id,
+    )
+    assert (True, 1) == (erased.was_known, erased.consents)
+    assert "c1" not in run.stored()
+    assert not any(b"c1" in stored for stored in run.stored().values())
+    assert ({}, None, {}, b"", 0) == (
+        marker.counters,
+        marker.balance,
+        marker.consents,
+        marker.recent_ids,
+        marker.active_ms,
+    )
+    assert ["forgotten"] == list(marker.timers)
 
 
 def test_the_alarms_before_an_erasure_still_ring():
@@ -134,6 +153,16 @@ def test_a_customer_may_come_back_after_an_erasure():
 
     assert 1 == _only(run).counters["interest.loan"][1]
     assert "forgotten" not in _only(run).timers
+
+
+def test_what_a_late_record_says_of_before_an_erasure_stays_forgotten_when_the_customer_has_come_back():
+    run = _live(
+        customer_event("erasure", at="2025-03-01T11:00:00Z"),
+        click(at="2025-03-01T11:05:00Z", url="/cards"),
+        click(at="2025-03-01T10:59:00Z", url="/loans"),
+    )
+
+    assert "interest.loan" not in next(each for each in run.customers() if each.customer_id == "c1").counters
 
 
 def test_predictions_are_sampled_weekly_while_the_customer_is_there():

@@ -1,0 +1,71 @@
+"""From what a round said to records by topic and partition, ready to be sent.
+
+In come emissions and dead letters of one partition; out go records, in order for each place. The invariant it protects:
+a key's records of a topic stand in one partition, whoever writes them.
+"""
+
+import time
+import zlib
+from collections.abc import Iterable
+
+from faust.types import TP
+from kafka.partitioner.default import murmur2
+from msgspec import Struct
+
+from needstream.schemas.dead_letters import DeadLetter
+from needstream.schemas.identities import IdentityMessage
+from needstream.schemas.times import rfc3339
+from needstream.streams import outputs, sending, topics
+from needstream.streams.pipeline.emissions import Emission
+from needstream.streams.receipts import Receipts
+
+
+class Addresses(Struct, frozen=True, kw_only=True):
+    """What decides where a record goes, the same for all lanes and workers.
+
+    Attributes:
+        partitions: the partition count of the inputs, at least 1.
+        receipts: writes the receipts of erasures; without it there are none.
+    """
+
+    partitions: int
+    receipts: Receipts | None = None
+
+    def of_model(self, name: str) -> int:
+        """The partition of a model's labelled examples."""
+        return zlib.crc32(name.encode()) % self.partitions
+
+    def of_key(self, key: bytes) -> int:
+        """The partition of a key, where the default partitioner of the usual Kafka clients puts it."""
+        hashed: int = murmur2(key)
+        return (hashed & 0x7FFFFFFF) % self.partitions
+
+    def of_record(self, written: outputs.Record, *, sender: int) -> int:
+        """The partition of a record that the lane of partition ``sender`` wrote."""
+        if written.topic == topics.LABELLED_EXAMPLES:
+            return self.of_model(written.key.decode())
+        if written.partition is None:
+            return sender
+        return self.of_key(written.key) if written.partition == outputs.BY_KEY else written.partition
+
+    def of_message(self, message: IdentityMessage) -> int:
+        """The partition that a message about a visitor is for."""
+        (written,) = outputs.records(message)
+        return self.of_record(written, sender=outputs.BY_KEY)
+
+
+def addressed(
+    emitted: Iterable[Emission], letters: Iterable[DeadLetter], *, sender: int, addresses: Addresses
+) -> dict[TP, list[sending.Record]]:
+    """The records of what the lane of partition ``sender`` said, by where they go."""
+    decided_at = rfc3339(time.time_ns() // 1_000_000)
+    by_place: dict[TP, list[sending.Record]] = {}
+    for emission in emitted:
+        for written in outputs.records(emission, decided_at=decided_at, receipts=addresses.receipts):
+            place = TP(written.topic, addresses.of_record(written, sender=sender))
+            by_place.setdefault(place, []).append((written.key, written.value, written.headers, None))
+    for letter in letters:
+        place = TP(topics.DEAD_LETTERS, sender)
+        headers = outputs.dead_letter_headers(letter)
+        by_place.setdefault(place, []).append((letter.key, letter.value, headers, letter.timestamp_ms))
+    return by_place

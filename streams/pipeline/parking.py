@@ -1,0 +1,53 @@
+"""Where the events of customers wait whose visitor's history is on its way.
+
+Such a customer's events and alarms go on when the history has come, so that what is said does not depend on how fast
+the visitor's partition answers. Nobody else waits.
+"""
+
+from collections.abc import Iterator
+
+from needstream.streams.pipeline.inputs import Arrival
+
+
+class Parking:
+    """The waiting customers, and their events in merge order."""
+
+    def __init__(self) -> None:
+        self._parked: dict[str, list[Arrival]] = {}
+
+    def __contains__(self, customer_id: str) -> bool:
+        return customer_id in self._parked
+
+    def __len__(self) -> int:
+        """How many events wait."""
+        return sum(map(len, self._parked.values())) if self._parked else 0
+
+    def keys(self) -> list[str]:
+        """The waiting customers, longest first."""
+        return list(self._parked)
+
+    def enter(self, customer_id: str) -> None:
+        """Let the customer's events wait from now on."""
+        self._parked.setdefault(customer_id, [])
+
+    def park(self, *arrivals: Arrival) -> None:
+        """Keep events of a waiting customer, behind those that wait already."""
+        for arrival in arrivals:
+            self._parked[arrival.key].append(arrival)
+
+    def leave(self, customer_id: str) -> list[Arrival]:
+        """Take out the customer, and what waited."""
+        return self._parked.pop(customer_id, [])
+
+    def clear(self) -> list[Arrival]:
+        """Take out everything that waits."""
+        parked, self._parked = self._parked, {}
+        return [arrival for arrivals in parked.values() for arrival in arrivals]
+
+    def waiting_from(self, topic: str) -> int | None:
+        """The lowest offset of the topic that waits, None without any."""
+        return min((arrival.offset for arrival in self._of(topic)), default=None)
+
+    def _of(self, topic: str) -> Iterator[Arrival]:
+        for arrivals in self._parked.values():
+            yield from (arrival for arrival in arrivals if arrival.topic == topic)
