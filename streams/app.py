@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import faust
 from faust.types import TP
@@ -108,16 +107,14 @@ class Worker:
             self.fault = error
         await self.app.crash(error)
 
-    async def send(
-        self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]
-    ) -> dict[TP, int]:
+    async def send(self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]) -> dict[TP, int]:
         """Send records by topic-partition, wait for every acknowledgement and return the last offset of each.
 
         A broker's fault is waited out for as long as the records are ``wanted`` and the worker is not stopping.
         """
         return await sending.send_packed(self.app, records, wanted=lambda: wanted() and not self.app.should_stop)
 
-    async def _read_changelog(self, place: TP, begin: int, end: int | None) -> Found:
+    async def _read_changelog(self, place: TP, begin: int, *, end: int | None) -> Found:
         """Records of the changelog between two offsets, in order."""
         number = place.partition
         async with changelog.reader(self.settings.broker, place.topic) as reader:

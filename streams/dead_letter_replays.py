@@ -54,6 +54,7 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"  #: the letter does not hold the whole record
     NO_TARGET = "no_target"  #: nothing of ours reads its topic, or it has fewer partitions now
     FAILED = "failed"  #: the broker refused it
+    GONE = "gone"  #: retention removed the letter before it could be sent
 
 
 EXPLANATIONS: Mapping[Verdict, str] = {
@@ -65,6 +66,7 @@ EXPLANATIONS: Mapping[Verdict, str] = {
     Verdict.INCOMPLETE: "too large for a dead letter, so not all of it is here; its original place may still have it",
     Verdict.NO_TARGET: "needstream does not read its topic, or it has fewer partitions than then",
     Verdict.FAILED: "the broker refused it",
+    Verdict.GONE: "retention removed the letter before it could be sent",
 }
 
 
@@ -125,7 +127,7 @@ class Replays:
             on_sent: told of each acknowledged letter, before that is noted.
 
         Returns:
-            The verdicts that differ from the plan's: what another run took meanwhile, and what the broker refused.
+            The verdicts that differ from the plan's: what another run took, the broker refused or retention removed.
 
         Raises:
             KafkaError: the broker did not answer; letters that may have been sent are settled by the next run.
@@ -134,6 +136,7 @@ class Replays:
         changed: dict[Place, Verdict] = {}
         found = [(place, plan.entries[place]) for place in plan.places(Verdict.FOUND)]
         self._book.write((place, replace(entry, state="done")) for place, entry in found if entry is not None)
+        unseen = set(plan.places(Verdict.SEND))
         wanted = (letter for letter in letters if plan.verdicts.get(letter.place) is Verdict.SEND)
         for chunk in _chunks(wanted):
             until_s = time.monotonic() + STARTED_WITHIN_S
@@ -146,6 +149,8 @@ class Replays:
                 raise
             self._note(sent)
             changed |= dict.fromkeys(sent.refused, Verdict.FAILED)
+            unseen -= {letter.place for letter in chunk}
+        changed |= dict.fromkeys(unseen, Verdict.GONE)
         letter_partitions = dead_letter_topic.partitions_of(self._consumer, topics.DEAD_LETTERS)
         begins = self._consumer.beginning_offsets(letter_partitions)
         self._book.forget({tp.partition: begin for tp, begin in begins.items()})

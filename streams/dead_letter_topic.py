@@ -21,6 +21,7 @@ SILENCE_S = 30.0
 """How long a broker may say nothing about records it says it has."""
 
 _POLL_MS = 500
+_TOLD_EVERY = 100
 _PLACE = re.compile(r"([0-9]{1,10}):([0-9]{1,19})")
 _REQUIRED = ("__streams.errors.topic", "__streams.errors.partition", "__streams.errors.offset", "needstream.reason")
 
@@ -185,7 +186,8 @@ def letters(
     total, done = sum(spans.values()), 0
     for tp in found:
         for record in records(consumer, tp, span=(begins[tp], ends[tp])):
-            on_progress(done + record.offset - begins[tp] + 1, total)
+            if record.offset % _TOLD_EVERY == 0:
+                on_progress(done + record.offset - begins[tp], total)
             letter = letter_of(record)
             if letter is not None and selection.has(letter):
                 yield letter

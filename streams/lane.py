@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+from aiokafka.errors import KafkaError
 from faust.types import TP, EventT
 from msgspec import Struct
 
@@ -243,8 +244,7 @@ class Lane:
         """
         while self._abandoned or not self._is_member:
             if self._abandoned or self._closed or self._setup.membership.generation != self._generation:
-                msg = f"partition {self.number} is no longer this worker's; what it had in work was not stored"
-                raise LaneAbandoned(msg)
+                raise LaneAbandoned(_given_up(self.number))
             await asyncio.sleep(CONFIRM_EVERY_S)
 
     def hear_anew(self) -> None:
@@ -277,7 +277,12 @@ class Lane:
 
     async def _send(self, records: Mapping[TP, Sequence[sending.Record]]) -> Mapping[TP, int]:
         """Send for as long as the partition is not given up."""
-        return await self._setup.send(records, lambda: not self._abandoned)
+        try:
+            return await self._setup.send(records, lambda: not self._abandoned)
+        except KafkaError as error:
+            if self._abandoned:
+                raise LaneAbandoned(_given_up(self.number)) from error
+            raise
 
     def _acknowledge(self, present: dict[str, int]) -> None:
         """Acknowledge every batch that was there when the round began and none of whose records still waits."""
@@ -326,6 +331,10 @@ def _decode(record: Any, *, latest_ms: int) -> inputs.Arrival | Rejected:
                 facts = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
                 _LOG.warning("a record made decoding fail", extra={"facts": facts}, exc_info=error)
                 return Rejected(RejectReason.POISON_PILL, detail=type(error).__name__)
+
+
+def _given_up(number: int) -> str:
+    return f"partition {number} is no longer this worker's; what it had in work was not stored"
 
 
 def _letter(record: Any, rejected: Rejected) -> DeadLetter:

@@ -208,7 +208,7 @@ class Replay:
         quality = self.learner.quality() if self.learner else []
         return {
             "pack": self._definitions.version,
-            "customers": len(self._store),
+            "customers": sum(key.isprintable() for key, _ in self._store.items()),
             "counts": dict(sorted(self.counts.items())),
             "models": [msgspec.structs.asdict(each) for each in quality],
             "learning": self.learner is not None,

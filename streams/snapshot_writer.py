@@ -8,6 +8,7 @@ each call the changelog's newest record of every customer is the one in the owne
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from faust.types import TP
 from msgspec import Struct
@@ -29,8 +30,12 @@ class Found(Struct, frozen=True):
     end: int
 
 
-Read = Callable[[TP, int, int | None], Awaitable[Found]]
-"""Reads a partition of the changelog from an offset to before another one, None for all there is now."""
+class Read(Protocol):
+    """Reads a partition of the changelog."""
+
+    def __call__(self, place: TP, begin: int, *, end: int | None) -> Awaitable[Found]:
+        """From offset ``begin`` to before ``end``, None for all there is now."""
+        ...
 
 
 class ChangelogPartition:
@@ -65,7 +70,7 @@ class ChangelogPartition:
 
     async def read(self, begin: int, end: int | None) -> Found:
         """The records from offset ``begin`` to before ``end``, None for all there are now."""
-        return await self._read(self._place, begin, end)
+        return await self._read(self._place, begin, end=end)
 
 
 class SnapshotWriter:

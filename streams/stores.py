@@ -205,7 +205,11 @@ class RocksPartition(PartitionStore):
         # Whoever still reads would keep RocksDB open, and with it the lock on the folder.
         for reading in list(self._reading):
             reading.close()
-        self._db.close()
+        # On a full disk the last flush fails. What it would have written stands in RocksDB's own log, and in the
+        # changelog: not worth an error that would stand before the one which stopped the worker.
+        with contextlib.suppress(Exception):
+            self._db.close()
+        del self._db
 
     def _put(self, records: Iterable[tuple[bytes, bytes | None]], bookmark: Bookmark) -> None:
         batch = rocksdict.WriteBatch(raw_mode=True)

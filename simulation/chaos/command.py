@@ -18,7 +18,7 @@ from needstream.streams.cli import options as common
 if TYPE_CHECKING:
     from needstream.simulation.chaos.theatre import Theatre
 
-SHORT = {"customers": 400, "days": 90, "kills": 5, "rounds": 2, "move_s": 8.0, "stopped_s": 8.0, "paused_s": 15.0}
+SHORT = {"customers": 200, "days": 90, "kills": 5, "rounds": 2, "move_s": 8.0, "stopped_s": 8.0, "paused_s": 15.0}
 FULL = {"customers": 2_500, "days": 60, "kills": 30, "rounds": 6, "move_s": 10.0, "stopped_s": 20.0, "paused_s": 40.0}
 
 
@@ -62,7 +62,7 @@ def chaos(
     ),
     broker: Annotated[BrokerName, typer.Option(help="Started fresh for every run.")] = BrokerName.EMBEDDED,
     store: Annotated[StoreName, typer.Option(help="Where customer states rest.")] = StoreName.MEMORY,
-    customers: Annotated[int | None, typer.Option(min=20, help="How many customers; short 400, full 2500.")] = None,
+    customers: Annotated[int | None, typer.Option(min=20, help="How many customers; short 200, full 2500.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="How many days; short 90, full 60.")] = None,
     kills: Annotated[int | None, typer.Option(min=0, help="Kills of the kill-loop; short 5, full 30.")] = None,
     rounds: Annotated[int | None, typer.Option(min=0, help="Rounds of the storm; short 2, full 6.")] = None,

@@ -138,10 +138,14 @@ class Fleet:
         self.bury()
 
     def stop(self, worker: Worker) -> None:
-        """SIGTERM and wait; anything but exit code 0 is a failure."""
+        """SIGTERM and wait; anything but exit code 0 is a failure.
+
+        A process that is still loading its program may end by the signal itself: it has done nothing yet.
+        """
         self.workers.remove(worker)
+        allowed = (0,) if worker.ready() else (0, -signal.SIGTERM)
         code = worker.stop()
-        if code != 0:
+        if code not in allowed:
             said = "did not stop in time" if code is None else f"stopped with exit code {code}"
             self.bury()
             self.fail(f"worker {worker.slot} {said}: {worker.last_words()}")

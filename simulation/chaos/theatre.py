@@ -179,11 +179,12 @@ def phase(worker: Worker) -> str:
     told = worker.ready()
     if not told:
         return "starting"
-    if not told["assigned"]:
+    assigned, opened = told.get("assigned", 0), told.get("open", 0)
+    if not assigned:
         return "joining"
-    if told["open"] < told["assigned"]:
+    if opened < assigned:
         return "recovering"
-    return "caught up" if told["caught_up"] else "working"
+    return "caught up" if told.get("caught_up") else "working"
 
 
 def pinned_models(scenes: Scenes, folder: Path) -> Path:

@@ -4,6 +4,7 @@ What a record holds is printed by `show` only, because the operator asked for it
 values, headers or details.
 """
 
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from needstream.schemas.times import parse_rfc3339
 from needstream.streams import dead_letter_topic, outputs, topics
 from needstream.streams.cli import letter_text, options
 from needstream.streams.dead_letter_replays import EXPLANATIONS, Replays, Verdict
-from needstream.streams.dead_letter_topic import Letter, Place, Selection
+from needstream.streams.dead_letter_topic import Letter, OnProgress, Place, Selection
 
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only records of this input topic.")]
 Reason = Annotated[str, typer.Option(help="Only this reason, or reasons that begin so.")]
@@ -62,7 +63,8 @@ def list_letters(
     address = options.answering_broker(broker)
     # Lines that appear are progress enough, and a bar between them would tear them apart.
     is_quiet = not summary and sys.stdout.isatty()
-    with dead_letter_topic.reading(address) as consumer, _progress("reading", is_quiet=is_quiet) as moved:
+    with dead_letter_topic.reading(address) as consumer, _progress(is_quiet=is_quiet) as bar:
+        moved = bar("reading")
         for number, letter in enumerate(dead_letter_topic.letters(consumer, selection, on_progress=moved), 1):
             if summary:
                 counted[letter.content.topic, letter.content.reason.value] += 1
@@ -152,14 +154,9 @@ def replay(
         replays = Replays(address, own, again=again)
         origins: dict[Place, str] = {}
 
-        def noted() -> Iterator[Letter]:
-            with _progress("reading") as moved:
-                for letter in dead_letter_topic.letters(consumer, selection, on_progress=moved):
-                    origins[letter.place] = letter.content.topic
-                    yield letter
-
-        with _progress("settling what a stopped run left open") as moved:
-            plan = replays.plan(noted(), on_settling=moved)
+        with _progress() as bar:
+            letters = dead_letter_topic.letters(consumer, selection, on_progress=bar("reading"))
+            plan = replays.plan(_noted(letters, origins), on_settling=bar("settling what a stopped run left open"))
         missing = [place for place in sorted(wanted) if place not in plan.verdicts]
         if dry_run:
             for letter in dead_letter_topic.letters(consumer, selection):
@@ -171,20 +168,20 @@ def replay(
                 goals = Counter(origins[place] for place in sending)
                 listed = ", ".join(f"{count:,} to {name}" for name, count in sorted(goals.items()))
                 typer.confirm(f"Send {listed}?", abort=True, err=True)
-            with _progress("sending") as moved:
-                sent: list[Place] = []
-
-                def count(place: Place) -> None:
-                    sent.append(place)
-                    moved(len(sent), len(sending))
-
-                chosen = Selection(places=sending) if sending else None
-                found = dead_letter_topic.letters(consumer, chosen) if chosen else iter(())
-                plan.verdicts |= replays.send(found, plan, on_sent=count)
+            with _progress() as bar:
+                moved, numbers = bar("sending"), itertools.count(1)
+                letters = dead_letter_topic.letters(consumer, Selection(places=sending)) if sending else iter(())
+                plan.verdicts |= replays.send(letters, plan, on_sent=lambda _place: moved(next(numbers), len(sending)))
     _report(plan.verdicts, origins, missing=missing, dry_run=dry_run, as_json=as_json)
     fine = {Verdict.SEND, Verdict.REPLAYED, Verdict.FOUND}
     if missing or (not dry_run and not fine.issuperset(plan.verdicts.values())):
         raise typer.Exit(1)
+
+
+def _noted(letters: Iterator[Letter], origins: dict[Place, str]) -> Iterator[Letter]:
+    for letter in letters:
+        origins[letter.place] = letter.content.topic
+        yield letter
 
 
 def _report(
@@ -254,11 +251,11 @@ def _place(text: str) -> Place:
 
 
 @contextmanager
-def _progress(what: str, *, is_quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal, nothing elsewhere; told how far of how much."""
+def _progress(*, is_quiet: bool = False) -> Iterator[Callable[[str], OnProgress]]:
+    """Bars on the terminal, none elsewhere; each is named, told how far of how much, and seen once it is told."""
     console = Console(stderr=True)
     with Progress(
-        TextColumn(what),
+        TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,} of {task.total:,}"),
         TimeElapsedColumn(),
@@ -269,5 +266,9 @@ def _progress(what: str, *, is_quiet: bool = False) -> Iterator[Callable[[int, i
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
-        bar = progress.add_task(what, total=0, visible=False)
-        yield lambda done, of: progress.update(bar, completed=done, total=of, visible=True)
+
+        def bar(what: str) -> OnProgress:
+            task = progress.add_task(what, total=0, visible=False)
+            return lambda done, of: progress.update(task, completed=done, total=of, visible=True)
+
+        yield bar

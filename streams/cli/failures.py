@@ -6,8 +6,10 @@ from kafka.errors import KafkaError
 from needstream.models.snapshots import SnapshotRefused
 from needstream.schemas.state import StateVersionError
 from needstream.streams.brokers import BrokerUnavailable
+from needstream.streams.erasing import ReceiptMissing
 from needstream.streams.event_files import DamagedFile
 from needstream.streams.packs.loader import PackRefused
+from needstream.streams.receipts import ReceiptRefused
 from needstream.streams.settings import SettingsRefused
 from needstream.streams.stores import StoreDamaged, StoreRefused
 from needstream.streams.topics import TopicsRefused
@@ -18,6 +20,8 @@ FAILURES: tuple[type[Exception], ...] = (
     KafkaError,
     OSError,
     PackRefused,
+    ReceiptMissing,
+    ReceiptRefused,
     WorkerKafkaError,
     SettingsRefused,
     SnapshotRefused,

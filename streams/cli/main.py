@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from needstream.streams.cli import (
     deadletters_command,
     doctor_command,
+    erase_command,
     evaluate_command,
     produce_command,
     replay_command,
@@ -57,6 +58,7 @@ produce_command.register(app)
 tail_command.register(app)
 evaluate_command.register(app)
 deadletters_command.register(app)
+erase_command.register(app)
 doctor_command.register(app)
 
 

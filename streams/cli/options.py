@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from needstream.schemas.times import parse_duration
+from needstream.schemas.times import parse_duration, parse_rfc3339
 from needstream.streams.brokers import interface
 from needstream.streams.settings import from_environment, read_addresses
 
@@ -18,6 +18,18 @@ def duration_ms(text: str) -> int:
     """
     try:
         return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def moment_ms(text: str) -> int:
+    """Milliseconds of an RFC 3339 text.
+
+    Raises:
+        typer.BadParameter: no moment with an offset.
+    """
+    try:
+        return parse_rfc3339(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

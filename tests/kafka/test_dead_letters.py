@@ -230,6 +230,15 @@ def test_what_cannot_go_back_is_named_and_not_sent(bank: brokers.Broker, write: 
     assert expected == [told[place] for place in places]
 
 
+def test_a_letter_that_vanishes_before_it_is_sent_is_not_called_sent(bank: brokers.Broker, write: Write) -> None:
+    (place,) = write(a_letter(offset=7))
+    with dead_letter_topic.reading(bank.bootstrap) as letters, dead_letter_topic.reading(bank.bootstrap) as own:
+        replays = Replays(bank.bootstrap, own)
+        plan = replays.plan(dead_letter_topic.letters(letters, Selection(places=frozenset([place]))))
+
+        assert {place: Verdict.GONE} == replays.send(iter(()), plan)
+
+
 def test_a_place_of_an_earlier_dead_letter_topic_does_not_count_as_replayed(bank: brokers.Broker, write: Write) -> None:
     (place,) = write(a_letter(offset=5))
     assert Verdict.SEND == run(bank, place)[place]

@@ -347,6 +347,7 @@ RocksPartition.write = lambda *_: os._exit(9)
 def test_a_worker_that_dies_between_changelog_and_store_goes_on_from_the_changelog(
     fresh_broker: brokers.Broker, tmp_path: Path
 ) -> None:
+    _skip_without_expiry(fresh_broker)
     _produce(fresh_broker, 50, day=1)
     with _worker(fresh_broker, tmp_path, before=DIES_BEFORE_THE_STORE) as worker:
         assert 9 == worker.process.wait(60), worker.log.read_text()[-4000:]
@@ -362,9 +363,14 @@ def test_a_worker_that_dies_between_changelog_and_store_goes_on_from_the_changel
     assert _newest(fresh_broker) == _stored(tmp_path)
 
 
+def _skip_without_expiry(broker: brokers.Broker) -> None:
+    if broker.name != "apache":
+        pytest.skip("the embedded broker goes on waiting for a member that was killed")
+
+
 SMALL_FILES = """
 import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (28_000, resource.RLIM_INFINITY))
 """
 
 
@@ -391,16 +397,22 @@ def test_a_full_disk_stops_the_worker_with_one_line_and_costs_nothing(
 NOTHING_CACHED = """
 import rocksdict
 from needstream.streams import stores
-stores._CACHE = rocksdict.Cache(0)
+make = stores._options
+def uncached():
+    options, tables = make(), rocksdict.BlockBasedOptions()
+    tables.disable_cache()
+    options.set_block_based_table_factory(tables)
+    return options
+stores._options = uncached
 """
 
 
 def test_damage_found_while_a_worker_runs_is_repaired_by_its_second_start(
     fresh_broker: brokers.Broker, tmp_path: Path
 ) -> None:
-    _produce(fresh_broker, 400, day=1)
+    _produce(fresh_broker, 3_000, day=1)
     with _worker(fresh_broker, tmp_path) as worker:
-        worker.await_caught_up(400)
+        worker.await_caught_up(3_000)
         assert 0 == worker.terminate()
 
     with _worker(fresh_broker, tmp_path, before=NOTHING_CACHED) as worker:
@@ -409,8 +421,8 @@ def test_damage_found_while_a_worker_runs_is_repaired_by_its_second_start(
             with table.open("r+b") as opened:
                 opened.seek(table.stat().st_size // 4)
                 opened.write(bytes(table.stat().st_size // 2))
-        _produce(fresh_broker, 400, day=2)
-        worker.await_caught_up(400)
+        _produce(fresh_broker, 3_000, day=2)
+        worker.await_caught_up(3_000)
         assert 0 == worker.terminate()
         told = worker.log.read_text()
 
@@ -457,6 +469,7 @@ def test_a_second_worker_on_the_same_folder_is_refused(fresh_broker: brokers.Bro
 
 
 def test_a_standby_takes_over_without_reading_what_it_has(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
+    _skip_without_expiry(fresh_broker)
     with (
         _worker(fresh_broker, tmp_path, name="one", standby="1") as one,
         _worker(fresh_broker, tmp_path, name="two", standby="1") as two,

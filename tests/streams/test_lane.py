@@ -1,29 +1,40 @@
 """A lane acknowledges a batch only when everything it led to is acknowledged, whoever runs the round."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
+from aiokafka.errors import KafkaTimeoutError
+from faust.types import TP
 
 from needstream.models.scorer import Scorer
+from needstream.schemas import codecs
+from needstream.schemas.state import new_customer, snapshot
 from needstream.streams import lane as lanes
 from needstream.streams import topics
 from needstream.streams.metrics import Metrics
 from needstream.streams.outgoing import Addresses
 from needstream.streams.packs import loader
+from needstream.streams.pipeline import partition as partitions
+from needstream.streams.pipeline.inputs import Arrival
 from needstream.streams.pipeline.partition import Partition
-from needstream.streams.replay import MemoryStore
+from needstream.streams.pipeline.step import step
+from needstream.streams.snapshot_writer import Found
+from needstream.streams.steps import ATTEMPTS
+from needstream.streams.stores import MemoryPartition
 
 BANK = loader.load("bank")
+CHANGELOG = TP("changelog", 0)
 EVERYTHING_READ = frozenset(topics.MERGED)
 
 
 class Delivered:
     """A batch as the transport hands it over: the records, where from, and whether it was acknowledged."""
 
-    def __init__(self, *values: bytes) -> None:
-        self.value = [Stored(offset, value) for offset, value in enumerate(values)]
+    def __init__(self, *values: bytes | None) -> None:
+        self.value = [Stored(offset, value) for offset, value in enumerate(values) if value is not None]
         self.message = self
         self.topic = topics.CUSTOMERS
         self.acked = False
@@ -37,39 +48,62 @@ class Stored:
 
     def __init__(self, offset: int, value: bytes) -> None:
         self.topic, self.partition, self.offset = topics.CUSTOMERS, 0, offset
-        self.key, self.value, self.timestamp = b"c1", value, 0
-        self.headers: tuple[tuple[str, bytes], ...] = ()
+        self.key, self.value, self.timestamp = None, value, 0
+        self.headers = (("source", b"shop"),)
 
 
 class Wire:
-    """Where a lane sends to; the outcome of each request is decided by the test."""
+    """A broker a lane sends to; the outcome of each request is decided by the test."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.records: dict[TP, list[Any]] = {}
         self.refused = 0
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, records: Any) -> dict[Any, int]:
+    async def send(self, records: Any, wanted: Callable[[], bool]) -> dict[TP, int]:
         await self.open.wait()
         if self.refused:
             self.refused -= 1
             raise OSError
+        if not wanted():
+            raise KafkaTimeoutError
         self.sent += [tp.topic for tp in records]
-        return {tp: len(given) - 1 for tp, given in records.items()}
+        for tp, given in records.items():
+            self.records.setdefault(tp, []).extend(given)
+        return {tp: len(self.records[tp]) - 1 for tp in records}
+
+    async def read(self, place: TP, begin: int, *, end: int | None) -> Found:
+        stored = self.records.get(place, [])[begin:end]
+        return Found([(key, value) for key, value, *_ in stored], begin + len(stored))
+
+    def on(self, topic: str) -> list[Any]:
+        """The records of a topic's only partition."""
+        return self.records.get(TP(topic, 0), [])
 
 
-def _score(number: int, score: int) -> bytes:
+class Group:
+    """The consumer group as the worker knows it."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self.is_fresh = True
+
+
+def _score(number: int, score: int, customer_id: str = "c1") -> bytes:
     at = f"2025-03-0{number}T09:00:00Z"
-    event = {"event_id": f"e{number}", "event_type": "credit_score", "event_time": at, "customer_id": "c1"}
+    event = {"event_id": f"e{number}", "event_type": "credit_score", "event_time": at, "customer_id": customer_id}
     return orjson.dumps(event | {"score": score})
 
 
-def _closed_lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
-    store = MemoryStore()
+def _closed_lane(wire: Wire, group: Group | None = None) -> tuple[lanes.Lane, MemoryPartition]:
+    store = MemoryPartition()
     partition = Partition(topics.MERGED, BANK, scorer=Scorer(BANK.readiness()), store=store)
     setup = lanes.LaneSetup(
         send=wire.send,
+        read_changelog=wire.read,
+        membership=group or Group(),
         addresses=Addresses(partitions=1),
         changelog="changelog",
         metrics=Metrics("0", BANK.version),
@@ -78,8 +112,8 @@ def _closed_lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
     return lanes.Lane(0, partition, store=store, setup=setup), store
 
 
-async def _lane(wire: Wire) -> tuple[lanes.Lane, MemoryStore]:
-    lane, store = _closed_lane(wire)
+async def _lane(wire: Wire, group: Group | None = None) -> tuple[lanes.Lane, MemoryPartition]:
+    lane, store = _closed_lane(wire, group)
     await lane.open()
     return lane, store
 
@@ -96,7 +130,7 @@ async def test_outputs_are_acknowledged_before_snapshots_and_snapshots_before_th
     assert sorted([topics.ALERTS, topics.DECISIONS]) == sorted(wire.sent[:2])
     assert ["changelog"] == wire.sent[2:]
     assert batch.acked
-    assert len(store) == 1
+    assert len(list(store.items())) == 1
 
 
 @pytest.mark.asyncio
@@ -112,7 +146,7 @@ async def test_after_a_failed_round_nobody_acknowledges_its_batch() -> None:
 
     assert [OSError, type(None)] == [type(outcome) for outcome in outcomes]
     assert not batch.acked
-    assert len(store) == 0
+    assert len(list(store.items())) == 0
 
 
 @pytest.mark.asyncio
@@ -131,7 +165,7 @@ async def test_a_round_whose_partition_was_given_up_stores_nothing_any_more() ->
     with pytest.raises(lanes.LaneAbandoned):
         await running
     assert not batch.acked
-    assert len(store) == 0
+    assert len(list(store.items())) == 0
 
 
 @pytest.mark.asyncio
@@ -182,3 +216,211 @@ async def test_a_batch_that_comes_while_a_round_is_sending_belongs_to_the_next_o
     await lane.run(EVERYTHING_READ)
     assert second.acked
     assert topics.DEAD_LETTERS in wire.sent
+
+
+@pytest.mark.asyncio
+async def test_a_lane_that_is_not_open_takes_batches_and_applies_nothing() -> None:
+    wire = Wire()
+    lane, store = _closed_lane(wire)
+    batch = Delivered(_score(1, 700), _score(2, 600))
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+    assert ([], False) == (wire.sent, batch.acked)
+
+    await lane.open()
+    await lane.run(EVERYTHING_READ)
+    assert batch.acked
+    assert len(list(store.items())) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_lane_given_up_while_it_is_opened_stays_closed() -> None:
+    lane, store = _closed_lane(Wire())
+    store.write({f"c{number}": snapshot(new_customer(f"c{number}", 0)) for number in range(5_000)}, 4_999)
+
+    opening = asyncio.ensure_future(lane.open())
+    await asyncio.sleep(0)
+    await lane.close()
+    await opening
+
+    assert not lane.is_open
+
+
+class Sick:
+    """A step that fails for one event, so often."""
+
+    def __init__(self, event_id: str, failures: int = 1_000) -> None:
+        self.event_id = event_id
+        self.failures = failures
+
+    def __call__(self, state: Any, given: Any, **options: Any) -> Any:
+        if isinstance(given, Arrival) and given.event.event_id == self.event_id and self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        return step(state, given, **options)
+
+
+SCORES = (_score(1, 700), _score(2, 690, "c2"), _score(3, 600), _score(4, 590, "c2"), _score(5, 500), _score(6, 720))
+
+
+def _said(wire: Wire, topic: str) -> list[dict[str, Any]]:
+    rows = [orjson.loads(value) for _, value, *_ in wire.on(topic)]
+    return [{name: part for name, part in row.items() if name != "decided_at"} for row in rows]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("place", range(len(SCORES)))
+async def test_everything_but_the_record_that_makes_its_step_fail_is_applied_as_without_it(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy, expected = Wire(), Delivered(*SCORES[:place], None, *SCORES[place + 1 :])
+    lane, healthy_store = await _lane(healthy)
+    lane.add(expected)
+    await lane.run(EVERYTHING_READ)
+    monkeypatch.setattr(partitions, "step", Sick(f"e{place + 1}"))
+    wire, batch = Wire(), Delivered(*SCORES)
+    lane, store = await _lane(wire)
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+
+    for topic in (topics.ALERTS, topics.DECISIONS, topics.PROFILES):
+        assert _said(healthy, topic) == _said(wire, topic)
+    assert dict(healthy_store.items()) == dict(store.items())
+    assert batch.acked
+    (letter,) = wire.on(topics.DEAD_LETTERS)
+    key, value, headers, _ = letter
+    assert (None, SCORES[place], ("source", b"shop")) == (key, value, headers[0])
+    assert dict(headers)["needstream.reason"] == b"processing_poison_pill"
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_fails_less_often_than_it_is_tried_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "step", Sick("e3", failures=ATTEMPTS - 1))
+    wire, batch = Wire(), Delivered(*SCORES)
+    lane, _ = await _lane(wire)
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+
+    assert batch.acked
+    assert [] == wire.on(topics.DEAD_LETTERS)
+    assert "e3" in {said["trigger_event_id"] for said in _said(wire, topics.DECISIONS)}
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_makes_decoding_fail_becomes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = codecs.decode
+
+    def sick(raw: bytes, **options: Any) -> Any:
+        if raw == SCORES[1]:
+            raise ZeroDivisionError
+        return decode(raw, **options)
+
+    monkeypatch.setattr(codecs, "decode", sick)
+    wire, batch = Wire(), Delivered(*SCORES)
+    lane, _ = await _lane(wire)
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+
+    assert batch.acked
+    assert [SCORES[1]] == [value for _, value, *_ in wire.on(topics.DEAD_LETTERS)]
+
+
+@pytest.mark.asyncio
+async def test_a_step_that_no_record_makes_fail_stops_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sick(state: Any, given: Any, **options: Any) -> Any:
+        if not isinstance(given, Arrival):
+            raise ZeroDivisionError
+        return step(state, given, **options)
+
+    view = {"event_id": "e1", "event_type": "page_view", "event_time": "2025-03-01T09:00:00Z", "customer_id": "c1"}
+    wire, batch = Wire(), Delivered(orjson.dumps(view | {"url": "/loans"}))
+    batch.topic = batch.value[0].topic = topics.CLICKSTREAM
+    lane, _ = await _lane(wire)
+    monkeypatch.setattr(partitions, "step", sick)
+
+    lane.add(batch)
+    await lane.run(EVERYTHING_READ)
+    with pytest.raises(ZeroDivisionError):
+        await lane.run(EVERYTHING_READ, tick_ms=2**41)
+
+    assert [] == wire.on(topics.DEAD_LETTERS)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_the_group_has_gone_on_without_sends_nothing() -> None:
+    wire, group = Wire(), Group()
+    lane, store = await _lane(wire, group)
+    batch = Delivered(*SCORES)
+    group.generation, group.is_fresh = 2, False
+
+    lane.add(batch)
+    with pytest.raises(lanes.LaneAbandoned):
+        await lane.run(EVERYTHING_READ)
+
+    assert ([], [], False) == (wire.sent, list(store.items()), batch.acked)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_has_stood_still_asks_again_before_it_writes() -> None:
+    wire, group = Wire(), Group()
+    lane, _ = await _lane(wire, group)
+    batch = Delivered(*SCORES)
+    group.is_fresh = False
+
+    lane.add(batch)
+    running = asyncio.ensure_future(lane.run(EVERYTHING_READ))
+    await asyncio.sleep(0)
+    assert [] == wire.sent
+
+    group.is_fresh = True
+    await running
+    assert batch.acked
+
+
+@pytest.mark.asyncio
+async def test_what_another_worker_wrote_over_the_owners_snapshots_is_undone_by_the_next_write() -> None:
+    wire = Wire()
+    lane, store = await _lane(wire)
+    lane.add(Delivered(_score(1, 700), _score(2, 600, "c2")))
+    await lane.run(EVERYTHING_READ)
+    wire.records[CHANGELOG] += [(b"c2", b"old", (), None), (b"c3", b"old", (), None)]
+
+    lane.add(Delivered(None, None, _score(3, 600)))
+    await lane.run(EVERYTHING_READ)
+
+    newest = {key.decode(): value for key, value, *_ in wire.on("changelog")}
+    assert {**dict(store.items()), "c3": None} == newest
+    assert store.bookmark.through == len(wire.on("changelog")) - 1
+
+
+@pytest.mark.asyncio
+async def test_what_another_worker_wrote_is_undone_before_the_partition_is_given_up() -> None:
+    wire = Wire()
+    lane, store = await _lane(wire)
+    lane.add(Delivered(_score(1, 700)))
+    await lane.run(EVERYTHING_READ)
+    wire.records[CHANGELOG].append((b"c1", b"old", (), None))
+
+    await lane.close()
+
+    assert dict(store.items())["c1"] == wire.on("changelog")[-1][1]
+
+
+@pytest.mark.asyncio
+async def test_a_repeated_send_of_the_owner_is_no_foreign_write() -> None:
+    wire = Wire()
+    lane, store = await _lane(wire)
+    lane.add(Delivered(_score(1, 700)))
+    await lane.run(EVERYTHING_READ)
+    wire.records[CHANGELOG].append(wire.records[CHANGELOG][-1])
+    count = len(wire.on("changelog"))
+
+    lane.add(Delivered(None, _score(2, 600)))
+    await lane.run(EVERYTHING_READ)
+
+    assert count + 1 == len(wire.on("changelog"))
+    assert store.bookmark.through == count

@@ -29,7 +29,7 @@ def kinds(problems):
 def test_the_table_names_each_topic_once_and_the_inputs_first_in_merge_order():
     names = [topic.name for topic in topics.TABLE]
 
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 16
     assert list(topics.INPUTS) == names[:5]
     assert [topic.name for topic in topics.TABLE if topic.role is topics.Role.INPUT] == list(topics.INPUTS)
 
@@ -46,11 +46,14 @@ def test_a_compacted_topic_has_no_retention_and_every_other_has_one():
     for topic in topics.TABLE:
         assert (topic.retention_ms is None) is (topic.cleanup_policy is topics.CleanupPolicy.COMPACT)
     compacted = {topic.name for topic in topics.TABLE if topic.retention_ms is None}
-    assert {topics.PROFILES, topics.MODEL_SNAPSHOTS} == compacted
+    assert {topics.PROFILES, topics.MODEL_SNAPSHOTS, topics.DEAD_LETTER_REPLAYS} == compacted
 
 
-def test_only_the_model_snapshots_have_a_single_partition():
-    assert {topics.MODEL_SNAPSHOTS: 1} == {t.name: 1 for t in topics.TABLE if t.partitions(7) != 7}
+SINGLE = {topics.MODEL_SNAPSHOTS, topics.DEAD_LETTER_REPLAYS}
+
+
+def test_only_what_few_records_make_has_a_single_partition():
+    assert dict.fromkeys(SINGLE, 1) == {t.name: 1 for t in topics.TABLE if t.partitions(7) != 7}
 
 
 def test_a_cluster_as_the_table_wants_it_has_no_problem():
@@ -111,7 +114,7 @@ def test_another_retention_is_said_and_not_fatal():
 def test_a_plan_creates_what_is_missing_with_the_asked_counts():
     planned = topics.compare({}, 8, replication=3)
 
-    assert [(topic.name, 1 if topic.name == topics.MODEL_SNAPSHOTS else 8, 3) for topic in topics.TABLE] == [
+    assert [(topic.name, 1 if topic.name in SINGLE else 8, 3) for topic in topics.TABLE] == [
         (creation.topic.name, creation.partitions, creation.replication) for creation in planned.creations
     ]
 
