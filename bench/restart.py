@@ -28,7 +28,7 @@ from aiokafka.partitioner import murmur2
 from needstream.schemas import state as states
 from needstream.schemas.times import rfc3339
 from needstream.simulation import parameters, simulator
-from needstream.streams import brokers, changelog, producing, topics
+from needstream.streams import brokers, changelog, producing, topic_admin, topics
 from needstream.streams.packs import loader
 from needstream.streams.replay import Replay, ReplayOptions
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _measure(bootstrap: str, scratch: Path, *, chosen: argparse.Namespace) -> dict[str, object]:
-    topics.apply(bootstrap, chosen.partitions)
+    topic_admin.apply(bootstrap, chosen.partitions)
     changelog.require(bootstrap, APP_ID, partitions=chosen.partitions)
     templates = _templates(scratch / "events", chosen.seed)
     newest_ms = max(state.clock_ms for state in templates)

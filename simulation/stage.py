@@ -23,7 +23,7 @@ import orjson
 from kafka import KafkaConsumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from needstream.streams import brokers, producing, topics
+from needstream.streams import brokers, producing, topic_admin, topics
 from needstream.streams.brokers import members
 
 PARTITIONS = 4
@@ -89,7 +89,7 @@ class Stage:
         """Start broker, worker, reader and producer."""
         self._output.mkdir(parents=True, exist_ok=True)
         self._bootstrap = self._stack.enter_context(brokers.choose("embedded")).bootstrap
-        topics.apply(self._bootstrap, PARTITIONS)
+        topic_admin.apply(self._bootstrap, PARTITIONS)
         self._start_worker()
         for work in (self._produce, self._read, self._watch):
             thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)

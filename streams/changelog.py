@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
-from needstream.streams import topics, transport
+from needstream.streams import topic_admin, topics, transport
 from needstream.streams.brokers import interface
 
 TABLE = "customer-states"
@@ -89,16 +89,16 @@ def require(broker: str, app_id: str, *, partitions: int) -> Facts:
             with suppress(TopicAlreadyExistsError):
                 request = NewTopic(topic, partitions, _replication(admin), topic_configs=CONFIGURATION)
                 admin.create_topics([request])
-            admin.wait_for_topics([topic], topics.VISIBLE_TIMEOUT_MS)
+            admin.wait_for_topics([topic], topic_admin.VISIBLE_TIMEOUT_MS)
         described, configuration = _existing(admin, topic)
     problems = _problems(topic, described=described, configuration=configuration, wanted=partitions)
     if fatal := [problem for problem in problems if problem.fatal]:
-        raise topics.TopicsRefused(fatal)
+        raise topic_admin.TopicsRefused(fatal)
     retention_ms = int(configuration.get("delete.retention.ms", _UNSET["delete.retention.ms"]))
     return Facts(topic, f"{topic} {described.get('topic_id') or ''}".strip(), retention_ms)
 
 
-def check(broker: str, app_id: str) -> list[topics.Problem]:
+def check(broker: str, app_id: str) -> list[topic_admin.Problem]:
     """Everything wrong with the topic; nothing is while it, or the inputs, do not exist.
 
     Raises:
@@ -115,11 +115,11 @@ def check(broker: str, app_id: str) -> list[topics.Problem]:
 
 def _problems(
     topic: str, *, described: Mapping[str, Any], configuration: Mapping[str, str], wanted: int
-) -> Iterator[topics.Problem]:
+) -> Iterator[topic_admin.Problem]:
     count = len(described["partitions"])
     if count != wanted:
-        yield topics.Problem(
-            topics.ProblemKind.WRONG_PARTITIONS,
+        yield topic_admin.Problem(
+            topic_admin.ProblemKind.WRONG_PARTITIONS,
             (topic,),
             f"{topic} has {count} partitions and the inputs have {wanted}",
             "states are kept where their customer's events are. Give the inputs their former number, or start with "
@@ -128,8 +128,8 @@ def _problems(
     policy = configuration.get("cleanup.policy", _UNSET["cleanup.policy"])
     alter = f"kafka-configs --alter --entity-type topics --entity-name {topic} --add-config"
     if policy != CONFIGURATION["cleanup.policy"]:
-        yield topics.Problem(
-            topics.ProblemKind.WRONG_CLEANUP_POLICY,
+        yield topic_admin.Problem(
+            topic_admin.ProblemKind.WRONG_CLEANUP_POLICY,
             (topic,),
             f"{topic} has cleanup.policy={policy}, with which states vanish or all versions stay",
             f"{alter} cleanup.policy=compact",
@@ -146,8 +146,8 @@ def _problems(
     ]
     if weaker:
         found = ", ".join(f"{setting}={configuration.get(setting, _UNSET[setting])}" for setting in weaker)
-        yield topics.Problem(
-            topics.ProblemKind.DIFFERENT_RETENTION,
+        yield topic_admin.Problem(
+            topic_admin.ProblemKind.DIFFERENT_RETENTION,
             (topic,),
             f"{topic} has {found}; erased customers may stay longer than promised, or stores be rebuilt more often",
             f"{alter} {','.join(f'{setting}={CONFIGURATION[setting]}' for setting in weaker)}",

@@ -64,9 +64,7 @@ def topic_of(emission: Emission) -> str | None:
     return None
 
 
-def records(
-    emission: Emission, *, decided_at: str | None = None, receipts: Receipts | None = None
-) -> Sequence[Record]:
+def records(emission: Emission, *, decided_at: str | None = None, receipts: Receipts | None = None) -> Sequence[Record]:
     """The records of an emission, in order; none for facts that are only counted.
 
     Args:

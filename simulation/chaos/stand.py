@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from needstream.simulation.chaos.observations import Entry, Observation, compared_topics, observe
-from needstream.streams import brokers, producing, tables, topics
+from needstream.streams import brokers, producing, tables, topic_admin, topics
 from needstream.streams.brokers import members
 
 GROUP = "needstream-chaos"
@@ -33,7 +33,7 @@ class Stand:
     def __enter__(self) -> Self:
         """Start the broker and create the topics."""
         self._stack.enter_context(self.broker)
-        topics.apply(self.broker.bootstrap, self.partitions)
+        topic_admin.apply(self.broker.bootstrap, self.partitions)
         return self
 
     def __exit__(self, *_outcome: object) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from needstream.streams import changelog, state_folder, topics
+from needstream.streams import changelog, state_folder, topic_admin
 from needstream.streams.brokers import interface
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
@@ -64,7 +64,7 @@ def _broker(address: str) -> Iterator[str]:
 
 
 def _topics(address: str) -> Iterator[str]:
-    yield from (str(problem) for problem in topics.check(address))
+    yield from (str(problem) for problem in topic_admin.check(address))
 
 
 def _changelog(address: str, app_id: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ def erase(
     reason: Annotated[str | None, typer.Option(help="Kept in the request, such as a ticket.")] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="When, in the stream's event time (RFC 3339): what happened before is forgotten.  [default: now]"),
+        typer.Option(help="Event time of the request, RFC 3339: what happened before is forgotten.  [default: now]"),
     ] = None,
     timeout: Annotated[str, typer.Option(help="How long to wait for a worker's receipt.")] = "60s",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -12,7 +12,7 @@ from needstream.streams.packs.loader import PackRefused
 from needstream.streams.receipts import ReceiptRefused
 from needstream.streams.settings import SettingsRefused
 from needstream.streams.stores import StoreDamaged, StoreRefused
-from needstream.streams.topics import TopicsRefused
+from needstream.streams.topic_admin import TopicsRefused
 
 FAILURES: tuple[type[Exception], ...] = (
     BrokerUnavailable,

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from needstream.streams import topics
+from needstream.streams import topic_admin, topics
 from needstream.streams.cli import options
 
 Partitions = Annotated[int, typer.Option(min=1, max=10_000, help="Partitions of the input and output topics.")]
@@ -31,7 +31,7 @@ def plan(
     as_json: options.Json = False,
 ) -> None:
     """Show what `apply` would create, and what stands in its way."""
-    planned = topics.plan(options.broker_address(broker), partitions, replication=replication)
+    planned = topic_admin.plan(options.broker_address(broker), partitions, replication=replication)
     _show(planned, as_json=as_json, verb="would create")
 
 
@@ -43,13 +43,13 @@ def apply(
     as_json: options.Json = False,
 ) -> None:
     """Create missing topics; existing ones are never altered."""
-    done = topics.apply(options.broker_address(broker), partitions, replication=replication)
+    done = topic_admin.apply(options.broker_address(broker), partitions, replication=replication)
     _show(done, as_json=as_json, verb="created")
 
 
 def check(broker: options.Broker = None, as_json: options.Json = False) -> None:
     """Say what is wrong with the topics and what to do; exit code 1 if anything is."""
-    problems = topics.check(options.broker_address(broker))
+    problems = topic_admin.check(options.broker_address(broker))
     if as_json:
         typer.echo(orjson.dumps([str(problem) for problem in problems]).decode())
     else:
@@ -61,7 +61,7 @@ def check(broker: options.Broker = None, as_json: options.Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _show(planned: topics.Plan, *, as_json: bool, verb: str) -> None:
+def _show(planned: topic_admin.Plan, *, as_json: bool, verb: str) -> None:
     if as_json:
         told = {
             "creations": [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import typer
 from kafka import KafkaConsumer
 
-from needstream.streams import logs, topics
+from needstream.streams import logs, topic_admin, topics
 from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
 from needstream.streams.stores import StoreDamaged
@@ -29,7 +29,7 @@ def worker() -> None:
     """
     settings = from_environment()
     logs.configure(settings.log_level)
-    topics.require(settings.broker)
+    topic_admin.require(settings.broker)
     partitions = _input_partitions(settings.broker)
     try:
         loop_factory(settings, partitions)()
@@ -40,7 +40,7 @@ def worker() -> None:
 
 
 def _input_partitions(broker: str) -> int:
-    """The partition count of the inputs, which `topics.require` has found to be the same for all."""
+    """The partition count of the inputs, which `topic_admin.require` has found to be the same for all."""
     consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, enable_auto_commit=False)
     try:
         return len(consumer.partitions_for_topic(topics.CLICKSTREAM) or ())

@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 import running
 from needstream.schemas.dead_letters import REMEDIES, DeadLetter, RejectReason
 from needstream.schemas.times import rfc3339
-from needstream.streams import brokers, dead_letter_replays, dead_letter_topic, outputs, topics
+from needstream.streams import brokers, dead_letter_replays, dead_letter_topic, outputs, topic_admin, topics
 from needstream.streams.cli import main
 from needstream.streams.dead_letter_replays import Replays, Verdict
 from needstream.streams.dead_letter_topic import Place, Selection
@@ -39,7 +39,7 @@ class Killed(BaseException):
 def bank(broker: brokers.Broker) -> Iterator[brokers.Broker]:
     """A broker with needstream's topics for this file's tests."""
     with brokers.choose(broker.name) as started:
-        topics.apply(started.bootstrap, 2)
+        topic_admin.apply(started.bootstrap, 2)
         yield started
 
 
@@ -371,7 +371,7 @@ def test_a_replayed_record_that_is_rejected_again_tells_of_the_letter_it_was(
 ) -> None:
     """Through the worker: original headers stay as they were, replays do not pile up in them."""
     with brokers.choose(broker.name) as bank:
-        topics.apply(bank.bootstrap, 1)
+        topic_admin.apply(bank.bootstrap, 1)
         asyncio.run(_send_exactly(bank.bootstrap, None, value=CLICK, headers=list(ORIGINALS)))
         asyncio.run(_send_exactly(bank.bootstrap, b"k", value=None, headers=[]))
         with running.worker(bank.bootstrap, tmp_path) as worker:
@@ -401,7 +401,7 @@ def test_the_book_forgets_letters_that_are_gone_and_a_damaged_one_stops_replays(
     broker: brokers.Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with brokers.choose(broker.name) as bank:
-        topics.apply(bank.bootstrap, 1)
+        topic_admin.apply(bank.bootstrap, 1)
         places = _written(bank.bootstrap, *(a_letter(offset=number, partition=0) for number in range(3)))
         run(bank, *places)
         admin = KafkaAdminClient(bootstrap_servers=bank.bootstrap)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import running
 from needstream.schemas.times import parse_rfc3339
-from needstream.streams import brokers, erasing, producing, topics
+from needstream.streams import brokers, erasing, producing, topic_admin, topics
 from needstream.streams.cli.main import app
 from needstream.streams.pipeline import erasure
 from needstream.streams.settings import DEVELOPMENT_KEY
@@ -86,7 +86,7 @@ def _rewind(bootstrap: str) -> None:
 def test_an_erased_customer_is_gone_and_no_redelivery_brings_the_person_back(
     fresh_broker: brokers.Broker, tmp_path: Path
 ) -> None:
-    topics.apply(fresh_broker.bootstrap, PARTITIONS)
+    topic_admin.apply(fresh_broker.bootstrap, PARTITIONS)
     lines = _events()
     producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
@@ -115,7 +115,7 @@ def test_an_erased_customer_is_gone_and_no_redelivery_brings_the_person_back(
 
 
 def test_the_command_prints_a_verified_receipt(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
         worker.await_caught_up(0)
         answer = CliRunner().invoke(app, ["erase", "c9", "--yes", "--json", "--broker", fresh_broker.bootstrap])
@@ -126,7 +126,7 @@ def test_the_command_prints_a_verified_receipt(fresh_broker: brokers.Broker, tmp
 
 
 def test_without_a_worker_the_request_stays_and_the_command_says_so(fresh_broker: brokers.Broker) -> None:
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     event = erasing.request("c9", reason="ticket 1", at_ms=parse_rfc3339("2025-03-02T00:00:00Z"))
 
     with pytest.raises(erasing.ReceiptMissing, match="takes effect when a worker reads it"):

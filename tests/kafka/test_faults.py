@@ -12,7 +12,7 @@ import pytest
 
 import running
 from needstream.simulation import parameters, simulator
-from needstream.streams import brokers, producing, topics
+from needstream.streams import brokers, producing, topic_admin, topics
 from needstream.streams.packs import loader
 from needstream.streams.replay import Replay, ReplayOptions
 from needstream.streams.settings import DEVELOPMENT_KEY
@@ -27,7 +27,7 @@ FROZEN_S = 15.0
 def fresh_broker(broker: brokers.Broker) -> Iterator[brokers.Broker]:
     """A broker without any topic: needstream's topics have fixed names."""
     with brokers.choose(broker.name) as started:
-        topics.apply(started.bootstrap, PARTITIONS)
+        topic_admin.apply(started.bootstrap, PARTITIONS)
         yield started
 
 

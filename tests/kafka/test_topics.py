@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from needstream.streams import topics
-from needstream.streams.topics import ProblemKind
+from needstream.streams import topic_admin, topics
+from needstream.streams.topic_admin import ProblemKind
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def partitions_in(cluster):
 
 
 def test_an_empty_cluster_lacks_every_topic(empty):
-    (problem,) = topics.check(empty.bootstrap)
+    (problem,) = topic_admin.check(empty.bootstrap)
 
     assert ProblemKind.MISSING is problem.kind
     assert tuple(topics.BY_NAME) == problem.topics
@@ -38,42 +38,42 @@ def test_an_empty_cluster_lacks_every_topic(empty):
 
 
 def test_a_plan_changes_nothing(empty):
-    planned = topics.plan(empty.bootstrap, 3)
+    planned = topic_admin.plan(empty.bootstrap, 3)
 
     assert list(topics.TABLE) == [creation.topic for creation in planned.creations]
     assert not set(topics.BY_NAME) & names_in(empty)
 
 
 def test_apply_creates_every_topic_with_its_partitions_and_nothing_is_wrong_then(empty):
-    topics.apply(empty.bootstrap, 3)
+    topic_admin.apply(empty.bootstrap, 3)
 
     assert {topic.name: topic.partitions(3) for topic in topics.TABLE} == partitions_in(empty)
-    assert [] == topics.check(empty.bootstrap)
-    assert topics.Plan((), ()) == topics.plan(empty.bootstrap, 3)
-    topics.require(empty.bootstrap)
+    assert [] == topic_admin.check(empty.bootstrap)
+    assert topic_admin.Plan((), ()) == topic_admin.plan(empty.bootstrap, 3)
+    topic_admin.require(empty.bootstrap)
 
 
 def test_applying_twice_creates_nothing_more(empty):
-    topics.apply(empty.bootstrap)
+    topic_admin.apply(empty.bootstrap)
 
-    assert topics.Plan((), ()) == topics.apply(empty.bootstrap)
+    assert topic_admin.Plan((), ()) == topic_admin.apply(empty.bootstrap)
 
 
 def test_only_the_missing_topics_are_created(empty):
     empty.create(topics.CLICKSTREAM, 4, retention_ms="604800000")
 
-    applied = topics.apply(empty.bootstrap, 4)
+    applied = topic_admin.apply(empty.bootstrap, 4)
 
     assert topics.CLICKSTREAM not in {creation.topic.name for creation in applied.creations}
-    assert [] == topics.check(empty.bootstrap)
+    assert [] == topic_admin.check(empty.bootstrap)
 
 
 def test_inputs_with_different_partitions_are_refused_and_named(empty):
     empty.create(topics.CLICKSTREAM, 6)
     empty.create(topics.FEEDBACK, 2)
 
-    with pytest.raises(topics.TopicsRefused) as refusal:
-        topics.apply(empty.bootstrap, 6)
+    with pytest.raises(topic_admin.TopicsRefused) as refusal:
+        topic_admin.apply(empty.bootstrap, 6)
 
     (problem,) = [found for found in refusal.value.problems if found.kind is ProblemKind.NOT_CO_PARTITIONED]
     assert (topics.CLICKSTREAM, topics.FEEDBACK) == problem.topics
@@ -83,26 +83,26 @@ def test_inputs_with_different_partitions_are_refused_and_named(empty):
 
 
 def test_another_partition_count_than_the_existing_inputs_have_is_refused(empty):
-    topics.apply(empty.bootstrap, 3)
+    topic_admin.apply(empty.bootstrap, 3)
 
-    with pytest.raises(topics.TopicsRefused, match="partitions: 3 instead of 5 for clickstream"):
-        topics.apply(empty.bootstrap, 5)
+    with pytest.raises(topic_admin.TopicsRefused, match="partitions: 3 instead of 5 for clickstream"):
+        topic_admin.apply(empty.bootstrap, 5)
 
 
 def test_a_compacted_topic_that_deletes_is_found_with_the_command_that_mends_it(empty):
     empty.create(topics.PROFILES, 4)
-    topics.apply(empty.bootstrap, 4)
+    topic_admin.apply(empty.bootstrap, 4)
 
-    (problem,) = topics.check(empty.bootstrap)
+    (problem,) = topic_admin.check(empty.bootstrap)
 
     assert (ProblemKind.WRONG_CLEANUP_POLICY, (topics.PROFILES,)) == (problem.kind, problem.topics)
     assert "--entity-name profiles.v1 --add-config cleanup.policy=compact" in problem.remedy
-    with pytest.raises(topics.TopicsRefused, match=r"profiles\.v1"):
-        topics.require(empty.bootstrap)
+    with pytest.raises(topic_admin.TopicsRefused, match=r"profiles\.v1"):
+        topic_admin.require(empty.bootstrap)
 
 
 def test_a_cluster_that_is_not_there_is_a_connection_error(monkeypatch):
     monkeypatch.setattr(topics, "CONNECT_TIMEOUT_S", 0.1)
 
     with pytest.raises(ConnectionError, match=r"no broker answers at 127\.0\.0\.1:1"):
-        topics.check("127.0.0.1:1")
+        topic_admin.check("127.0.0.1:1")

@@ -17,7 +17,7 @@ import running
 from needstream.schemas.dead_letters import RejectReason
 from needstream.schemas.times import rfc3339
 from needstream.simulation import parameters, simulator
-from needstream.streams import brokers, producing, topics
+from needstream.streams import brokers, producing, topic_admin, topics
 from needstream.streams.packs import loader
 from needstream.streams.replay import Replay, ReplayOptions
 from needstream.streams.settings import DEVELOPMENT_KEY
@@ -59,7 +59,7 @@ def test_worker_says_what_replay_says_whatever_the_number_of_partitions(
     fresh_broker: brokers.Broker, events: Path, replayed: Path, tmp_path: Path, *, partitions: int
 ) -> None:
     """Same log, same pinned models: the same ids and payloads on every output topic."""
-    topics.apply(fresh_broker.bootstrap, partitions)
+    topic_admin.apply(fresh_broker.bootstrap, partitions)
     count = producing.produce(fresh_broker.bootstrap, producing.read_folder(events), pace=FULL_SPEED)
     models = str(replayed / "learned" / f"{topics.MODEL_SNAPSHOTS}.jsonl")
 
@@ -82,7 +82,7 @@ def test_worker_says_what_replay_says_whatever_the_number_of_partitions(
 def test_bad_records_become_dead_letters_and_their_neighbours_are_processed(
     fresh_broker: brokers.Broker, tmp_path: Path
 ) -> None:
-    topics.apply(fresh_broker.bootstrap, 2)
+    topic_admin.apply(fresh_broker.bootstrap, 2)
     bad = [b"", b"{", b"[]", b'{"event_id": 1}', b"\xff\xfe", b'{"event_id":"e","event_time":"2025-03-01T00:00:00Z"}']
     good = [
         orjson.dumps(
@@ -123,7 +123,7 @@ def test_bad_records_become_dead_letters_and_their_neighbours_are_processed(
 
 def test_hostile_records_become_dead_letters_as_they_were_sent(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
     """Also with keys that belong to somebody else; what is only too late for 2025 is left out."""
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     sent = [record for record in hostile.RECORDS if record.reason is not RejectReason.TIME_TOO_LATE]
     lines = [
         line
@@ -151,7 +151,7 @@ def _good(family: str, number: int) -> bytes:
 
 
 def test_outputs_carry_cloudevents_headers(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     scores = [
         orjson.dumps(
             {
@@ -188,7 +188,7 @@ def test_outputs_carry_cloudevents_headers(fresh_broker: brokers.Broker, tmp_pat
 
 
 def test_worker_refuses_topics_that_are_not_co_partitioned(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
-    topics.apply(fresh_broker.bootstrap, 2)
+    topic_admin.apply(fresh_broker.bootstrap, 2)
     admin = KafkaAdminClient(bootstrap_servers=fresh_broker.bootstrap)
     admin.delete_topics([topics.TRANSACTIONS])
     deadline = time.monotonic() + 20
@@ -206,7 +206,7 @@ def test_worker_refuses_topics_that_are_not_co_partitioned(fresh_broker: brokers
 
 def test_the_largest_record_a_broker_takes_becomes_a_dead_letter(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
     """It comes with headers, so the dead letter is larger than the record was."""
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     huge = b'{"event_id": "' + b"x" * 1_040_000 + b'"}'
     lines = [producing.Outgoing(0, topics.CLICKSTREAM, b"c1", huge)]
     producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
@@ -244,7 +244,7 @@ def test_restarted_worker_goes_on_with_states_and_models(
     fresh_broker: brokers.Broker, events: Path, tmp_path: Path, *, store: str
 ) -> None:
     """Stop in the middle, start again: together they say what one uninterrupted worker says, once."""
-    topics.apply(fresh_broker.bootstrap, 2)
+    topic_admin.apply(fresh_broker.bootstrap, 2)
     lines = list(producing.read_folder(events))
     middle = len(lines) // 2
     producing.produce(fresh_broker.bootstrap, iter(lines[:middle]), pace=FULL_SPEED)
@@ -272,7 +272,7 @@ def test_restarted_worker_goes_on_with_states_and_models(
 
 def test_a_busy_live_input_is_applied_while_it_goes_on(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
     """It is never silent, and the allowed lateness is a quarter of an hour: nobody waits for either."""
-    topics.apply(fresh_broker.bootstrap, 1)
+    topic_admin.apply(fresh_broker.bootstrap, 1)
     fired: list[dict[str, object]] = []
     stop = threading.Event()
 

@@ -27,9 +27,9 @@ class Scene:
         self.log = log
         self.scorer = scorer
 
-    def run(self, *, detour=False):
+    def run(self, *, local=None):
         """A fresh run with nothing fed yet."""
-        return stories.Run(self.definitions, scorer=self.scorer, detour=detour)
+        return stories.Run(self.definitions, scorer=self.scorer, local=local)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from needstream.streams import topics
-from needstream.streams.topics import ExistingTopic, ProblemKind
+from needstream.streams import topic_admin, topics
+from needstream.streams.topic_admin import ExistingTopic, ProblemKind
 
 
 def cluster(shared=4, **changes):
@@ -57,12 +57,12 @@ def test_only_what_few_records_make_has_a_single_partition():
 
 
 def test_a_cluster_as_the_table_wants_it_has_no_problem():
-    assert [] == topics.find_problems(cluster(shared=12))
-    assert topics.Plan((), ()) == topics.compare(cluster(shared=12), 12)
+    assert [] == topic_admin.find_problems(cluster(shared=12))
+    assert topic_admin.Plan((), ()) == topic_admin.compare(cluster(shared=12), 12)
 
 
 def test_missing_topics_are_one_problem_that_names_the_inputs_own_partition_count():
-    (problem,) = topics.find_problems(cluster(shared=12, PROFILES=None, ALERTS=None))
+    (problem,) = topic_admin.find_problems(cluster(shared=12, PROFILES=None, ALERTS=None))
 
     assert (ProblemKind.MISSING, (topics.ALERTS, topics.PROFILES)) == (problem.kind, problem.topics)
     assert "--partitions 12" in problem.remedy
@@ -70,7 +70,7 @@ def test_missing_topics_are_one_problem_that_names_the_inputs_own_partition_coun
 
 
 def test_inputs_that_disagree_are_one_problem_with_counts_and_remedy():
-    problems = topics.find_problems(cluster(shared=6, FEEDBACK={"partitions": 3}))
+    problems = topic_admin.find_problems(cluster(shared=6, FEEDBACK={"partitions": 3}))
 
     assert [(ProblemKind.NOT_CO_PARTITIONED, topics.INPUTS)] == kinds(problems)
     assert "feedback.v1 has 3" in problems[0].finding
@@ -78,13 +78,13 @@ def test_inputs_that_disagree_are_one_problem_with_counts_and_remedy():
 
 
 def test_an_output_with_another_count_than_the_inputs_is_a_problem():
-    problems = topics.find_problems(cluster(shared=6, DECISIONS={"partitions": 3}, ALERTS={"partitions": 3}))
+    problems = topic_admin.find_problems(cluster(shared=6, DECISIONS={"partitions": 3}, ALERTS={"partitions": 3}))
 
     assert [(ProblemKind.WRONG_PARTITIONS, (topics.ALERTS, topics.DECISIONS))] == kinds(problems)
 
 
 def test_a_single_partition_topic_with_several_is_a_problem():
-    problems = topics.find_problems(cluster(MODEL_SNAPSHOTS={"partitions": 4}))
+    problems = topic_admin.find_problems(cluster(MODEL_SNAPSHOTS={"partitions": 4}))
 
     assert [(ProblemKind.WRONG_PARTITIONS, (topics.MODEL_SNAPSHOTS,))] == kinds(problems)
     assert "4 instead of 1" in problems[0].finding
@@ -92,27 +92,27 @@ def test_a_single_partition_topic_with_several_is_a_problem():
 
 @pytest.mark.parametrize("configuration", [{}, {"cleanup.policy": "delete"}, {"cleanup.policy": "compact,delete"}])
 def test_a_compacted_topic_that_deletes_is_a_problem(configuration):
-    problems = topics.find_problems(cluster(PROFILES={"configuration": configuration}))
+    problems = topic_admin.find_problems(cluster(PROFILES={"configuration": configuration}))
 
     assert [(ProblemKind.WRONG_CLEANUP_POLICY, (topics.PROFILES,))] == kinds(problems)
     assert problems[0].fatal
 
 
 def test_an_input_that_compacts_is_a_problem():
-    problems = topics.find_problems(cluster(CLICKSTREAM={"configuration": {"cleanup.policy": "compact"}}))
+    problems = topic_admin.find_problems(cluster(CLICKSTREAM={"configuration": {"cleanup.policy": "compact"}}))
 
     assert [(ProblemKind.WRONG_CLEANUP_POLICY, (topics.CLICKSTREAM,))] == kinds(problems)
 
 
 def test_another_retention_is_said_and_not_fatal():
-    problems = topics.find_problems(cluster(ALERTS={"configuration": {"retention.ms": "1000"}}))
+    problems = topic_admin.find_problems(cluster(ALERTS={"configuration": {"retention.ms": "1000"}}))
 
     assert [(ProblemKind.DIFFERENT_RETENTION, (topics.ALERTS,))] == kinds(problems)
     assert not problems[0].fatal
 
 
 def test_a_plan_creates_what_is_missing_with_the_asked_counts():
-    planned = topics.compare({}, 8, replication=3)
+    planned = topic_admin.compare({}, 8, replication=3)
 
     assert [(topic.name, 1 if topic.name in SINGLE else 8, 3) for topic in topics.TABLE] == [
         (creation.topic.name, creation.partitions, creation.replication) for creation in planned.creations
@@ -122,12 +122,12 @@ def test_a_plan_creates_what_is_missing_with_the_asked_counts():
 @pytest.mark.parametrize(("partitions", "replication"), [(0, 1), (-1, 1), (4, 0)])
 def test_counts_below_one_are_refused(partitions, replication):
     with pytest.raises(ValueError, match="at least 1"):
-        topics.compare({}, partitions, replication=replication)
+        topic_admin.compare({}, partitions, replication=replication)
 
 
 def test_a_refusal_lists_every_finding_with_its_remedy():
-    problems = topics.find_problems(cluster(PROFILES={"configuration": {}}, ALERTS=None))
+    problems = topic_admin.find_problems(cluster(PROFILES={"configuration": {}}, ALERTS=None))
 
     assert "\n".join(f"- {problem.finding}: {problem.remedy}" for problem in problems) == str(
-        topics.TopicsRefused(problems)
+        topic_admin.TopicsRefused(problems)
     )

@@ -87,11 +87,21 @@ def said(emissions: Iterable[object]) -> set[tuple[str, bytes]]:
     }
 
 
+def everything(_message: identities.IdentityMessage) -> bool:
+    """Every message belongs to the partition that said it."""
+    return True
+
+
+def nothing(_message: identities.IdentityMessage) -> bool:
+    """No message belongs to the partition that said it."""
+    return False
+
+
 class Run:
     """A partition over a memory store, alone; or one of several, whose messages go to ``post``.
 
-    With ``detour`` it is alone, but its messages to itself come back as if through a topic; ``local`` decides message
-    by message what belongs to it.
+    ``local`` decides message by message what belongs to it: with ``stories.nothing`` even a partition that is alone hears
+    its own messages as if through a topic.
     """
 
     def __init__(
@@ -101,7 +111,6 @@ class Run:
         scorer: Scorer | None = None,
         number: int = 0,
         post: Callable[[identities.IdentityMessage], None] | None = None,
-        detour: bool = False,
         local: Callable[[identities.IdentityMessage], bool] | None = None,
     ) -> None:
         self.definitions = definitions
@@ -110,8 +119,7 @@ class Run:
         self.emissions: list[object] = []
         self.next_offset = dict.fromkeys(topics.MERGED, 0)
         self._number = number
-        is_alone = post is None and not detour
-        self._is_local = local or (lambda _: is_alone)
+        self._is_local = local or (everything if post is None else nothing)
         self._post = post or self.receive
         self.received: list[inputs.Arrival] = []
         self._applied_messages = 0

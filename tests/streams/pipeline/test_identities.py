@@ -26,7 +26,7 @@ def _identify(at, *, customer="c1", device="a1"):
 def _live(*story, partitions=None, until=UNTIL):
     log = stories.arrivals(*story)
     if partitions is None:
-        return stories.Run(BANK, detour=True).feed(log, at_end=stories.ALL).finish(until=until)
+        return stories.Run(BANK, local=stories.nothing).feed(log, at_end=stories.ALL).finish(until=until)
     return stories.Cluster(BANK, partitions, seed=1).feed(log).finish(until=ms(until))
 
 
@@ -135,7 +135,7 @@ def test_a_second_login_on_the_same_device_asks_no_more():
 def test_an_identify_under_the_anonymous_key_brings_the_history_and_itself():
     log = stories.arrivals(_visit("2025-03-01T09:00:00Z", url="/loans"), _identify("2025-03-01T09:05:00Z"))
     log[1] = stories.under_key(log[1], b"a1")
-    run = stories.Run(BANK, detour=True).feed(log, at_end=stories.ALL).finish(until=UNTIL)
+    run = stories.Run(BANK, local=stories.nothing).feed(log, at_end=stories.ALL).finish(until=UNTIL)
 
     assert [2] == [each.events for each in run.of(SessionClosed)]
     assert "interest.loan" in _state(run).counters
@@ -310,7 +310,7 @@ def test_what_belongs_to_the_same_partition_is_applied_at_once():
         _visit("2025-03-01T10:00:00Z", url="/cards"),
     )
     alone = stories.Run(BANK).feed(story, at_end=stories.ALL).finish(until=UNTIL)
-    detour = stories.Run(BANK, detour=True).feed(story, at_end=stories.ALL).finish(until=UNTIL)
+    detour = stories.Run(BANK, local=stories.nothing).feed(story, at_end=stories.ALL).finish(until=UNTIL)
 
     assert ([], 3) == (alone.received, len(detour.received))
     assert detour.remembered() == alone.remembered()
