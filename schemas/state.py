@@ -187,12 +187,24 @@ class CustomerState(Struct, array_like=True):
     closed: ClosedSession | None = None
 
 
+class PartitionState(Struct, array_like=True):
+    """How far event time had come in a partition when the snapshots before this record were complete."""
+
+    version: int
+    newest_ms: int | None
+    watermark_ms: int | None
+
+
 class StateVersionError(ValueError):
     """Raised when stored bytes were written by a version this program does not know."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(CustomerState)
+_PARTITION_DECODER = msgspec.msgpack.Decoder(PartitionState)
+
+PARTITION_KEY = "partition\x1f"
+"""Where a partition's own record rests among the customers'; no id can be equal to it, as ids are printable."""
 
 
 def new_customer(customer_id: str, at_ms: int) -> CustomerState:
@@ -203,6 +215,28 @@ def new_customer(customer_id: str, at_ms: int) -> CustomerState:
 def snapshot(state: CustomerState) -> bytes:
     """Bytes from which ``restore`` makes an equal state."""
     return _ENCODER.encode(state)
+
+
+def partition_snapshot(newest_ms: int | None, watermark_ms: int | None) -> bytes:
+    """Bytes from which ``restore_partition`` makes an equal record."""
+    return _ENCODER.encode(PartitionState(STATE_VERSION, newest_ms, watermark_ms))
+
+
+def restore_partition(stored: bytes) -> PartitionState:
+    """The record in ``stored``.
+
+    Raises:
+        StateVersionError: written by another version, or no such record at all.
+    """
+    try:
+        found = _PARTITION_DECODER.decode(stored)
+    except (ValueError, RecursionError) as error:
+        msg = f"stored partition record cannot be read: {error}"
+        raise StateVersionError(msg) from error
+    if found.version != STATE_VERSION:
+        msg = f"stored partition record has version {found.version}, this program reads {STATE_VERSION}"
+        raise StateVersionError(msg)
+    return found
 
 
 def restore(stored: bytes) -> CustomerState:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import faust
@@ -15,7 +15,8 @@ from needstream.models.scorer import Scorer
 from needstream.schemas.times import duration_text
 from needstream.streams import changelog, model_files, sending, state_folder, tables, topics, transport
 from needstream.streams.agents.lanes import Lanes
-from needstream.streams.agents.learner import LearnerAgent
+from needstream.streams.agents.learner import LearnerAgent, LearnerTopics
+from needstream.streams.example_log import ExampleLog
 from needstream.streams.health import install_pages
 from needstream.streams.lane import Lane, LaneSetup
 from needstream.streams.metrics import Metrics
@@ -24,6 +25,7 @@ from needstream.streams.outgoing import Addresses
 from needstream.streams.packs import loader
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.receipts import Receipts
+from needstream.streams.rejections import Rejections
 from needstream.streams.settings import DEVELOPMENT_KEY, Settings, SettingsRefused
 from needstream.streams.snapshot_writer import Found
 
@@ -99,6 +101,9 @@ class Worker:
         )
         self._learner_agent: LearnerAgent | None = None
         self._addresses = Addresses(partitions=partitions, receipts=Receipts(tuple(names), settings.model_key))
+        self._rejections = Rejections(
+            alert=settings.dead_letter_alert, stop=settings.dead_letter_stop, metrics=self.metrics
+        )
         self._install()
 
     async def fail(self, error: Exception) -> None:
@@ -107,12 +112,16 @@ class Worker:
             self.fault = error
         await self.app.crash(error)
 
-    async def send(self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]) -> dict[TP, int]:
+    async def send(
+        self, records: Mapping[TP, Sequence[sending.Record]], may_repeat: sending.MayRepeat
+    ) -> dict[TP, int]:
         """Send records by topic-partition, wait for every acknowledgement and return the last offset of each.
 
-        A broker's fault is waited out for as long as the records are ``wanted`` and the worker is not stopping.
+        Args:
+            records: by topic-partition.
+            may_repeat: asked before each repeat after a fault of the broker.
         """
-        return await sending.send_packed(self.app, records, wanted=lambda: wanted() and not self.app.should_stop)
+        return await sending.send_packed(self.app, records, may_repeat=may_repeat)
 
     async def _read_changelog(self, place: TP, begin: int, *, end: int | None) -> Found:
         """Records of the changelog between two offsets, in order."""
@@ -136,14 +145,16 @@ class Worker:
                 features=self.definitions.pack.features,
                 send=self.send,
             )
-            learner = LearnerAgent(self.app, self.learner, models=models, metrics=self.metrics, fail=self.fail)
+            own = LearnerTopics(models, ExampleLog(self.settings.broker))
+            learner = LearnerAgent(self.app, self.learner, topics=own, metrics=self.metrics, fail=self.fail)
             examples = transport.topic(self.app, [topics.LABELLED_EXAMPLES])
             self.app.agent(examples, name="learner")(learner.read)
             self.app.task(learner.beat)
             self._learner_agent = learner
         self.app.task(self._start_models)
         self.app.task(self.lanes.beat)
-        install_pages(self.app, metrics=self.metrics, lanes=self.lanes)
+        stall_after_s = self.settings.stall_after_ms / 1000
+        install_pages(self.app, metrics=self.metrics, lanes=self.lanes, stall_after_s=stall_after_s)
 
     async def _start_models(self) -> None:
         if self.settings.models is None and self.settings.model_key == DEVELOPMENT_KEY:
@@ -176,13 +187,7 @@ class Worker:
 
     def _open_lane(self, number: int) -> Lane:
         store = self.states.partition(number)
-        partition = Partition(
-            topics.MERGED,
-            self.definitions,
-            scorer=self.scorer,
-            store=store,
-            is_local=lambda message: self._addresses.of_message(message) == number,
-        )
+        partition = Partition(topics.MERGED, self.definitions, scorer=self.scorer, store=store)
         setup = LaneSetup(
             send=self.send,
             read_changelog=self._read_changelog,
@@ -190,6 +195,7 @@ class Worker:
             addresses=self._addresses,
             changelog=self.states.changelog,
             metrics=self.metrics,
+            rejections=self._rejections,
             future_tolerance_ms=self.settings.future_tolerance_ms,
             ordering_wait_s=self.settings.ordering_wait_ms / 1000,
             identity_wait_s=self.settings.identity_wait_ms / 1000,
@@ -222,9 +228,16 @@ async def run(worker: Worker, stop: asyncio.Event) -> None:
     finally:
         for waiter in (starting, halted, stopped):
             waiter.cancel()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
-        await worker.finish()
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
+        except Exception:
+            # A crash ends the consumer's thread, and the stop may trip over that: what matters is why it crashed.
+            if worker.fault is None and app.crash_reason is None:
+                raise
+            _LOG.warning("not stopped in order", exc_info=True)
+        finally:
+            await worker.finish()
     fault = worker.fault or app.crash_reason
     if fault is not None:
         raise fault

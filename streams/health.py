@@ -9,8 +9,15 @@ from needstream.streams.agents.lanes import Lanes
 from needstream.streams.metrics import Metrics
 
 
-def install_pages(app: faust.App, *, metrics: Metrics, lanes: Lanes) -> None:
-    """Add the pages to the app's web server."""
+def install_pages(app: faust.App, *, metrics: Metrics, lanes: Lanes, stall_after_s: float) -> None:
+    """Add the pages to the app's web server.
+
+    Args:
+        app: the worker's app, before it starts.
+        metrics: shown on ``/metrics``.
+        lanes: asked for ``/health`` and ``/ready``.
+        stall_after_s: with work and without progress for so many seconds the worker is not healthy.
+    """
 
     @app.page("/metrics")
     class Exposition(View):
@@ -22,12 +29,17 @@ def install_pages(app: faust.App, *, metrics: Metrics, lanes: Lanes) -> None:
 
     @app.page("/health")
     class Health(View):
-        """Whether the process lives and has not crashed."""
+        """Whether the process lives, has not crashed and gets on."""
 
         async def get(self, _request: Request, **_: Any) -> Response:
-            """200 while the worker runs, 503 once it stops."""
-            alive = not app.should_stop
-            return self.json({"status": "ok" if alive else "stopping"}, status=200 if alive else 503)
+            """200 while the worker runs, 503 once it stops or has stalled."""
+            if app.should_stop:
+                return self.json({"status": "stopping"}, status=503)
+            stalled = lanes.stalled(stall_after_s)
+            if stalled:
+                reason = f"records wait and no round has finished for {stall_after_s:g} s"
+                return self.json({"status": "stalled", "reason": reason, "partitions": stalled}, status=503)
+            return self.json({"status": "ok"})
 
     @app.page("/ready")
     class Ready(View):

@@ -18,17 +18,18 @@ from aiokafka.errors import KafkaError
 from faust.types import TP, EventT
 from msgspec import Struct
 
-from needstream.schemas import codecs, signals
+from needstream.schemas import signals
 from needstream.schemas.dead_letters import DeadLetter, Rejected, RejectReason
-from needstream.streams import outgoing, outputs, sending, topics
+from needstream.streams import decoding, outgoing, outputs, sending, topics
 from needstream.streams.hearing import Hearing
 from needstream.streams.metrics import Metrics
 from needstream.streams.outgoing import Addresses
-from needstream.streams.pipeline import inputs
+from needstream.streams.ownership import LaneAbandoned, Membership, Ownership
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.partition import Partition
+from needstream.streams.rejections import Rejections
 from needstream.streams.snapshot_writer import ChangelogPartition, Read, SnapshotWriter
-from needstream.streams.steps import ATTEMPTS, Pill, Steps
+from needstream.streams.steps import Pill, Steps
 from needstream.streams.stores import PartitionStore
 
 Fail = Callable[[Exception], Awaitable[None]]
@@ -37,8 +38,6 @@ Fail = Callable[[Exception], Awaitable[None]]
 ADMITTED_AT_ONCE = 2_000
 """After so many stored snapshots an opening lane lets others have their turn."""
 
-CONFIRM_EVERY_S = 0.05
-
 _LOG = logging.getLogger("needstream.lane")
 
 
@@ -46,28 +45,10 @@ class Send(Protocol):
     """Sends records by topic-partition."""
 
     def __call__(
-        self, records: Mapping[TP, Sequence[sending.Record]], wanted: Callable[[], bool]
+        self, records: Mapping[TP, Sequence[sending.Record]], may_repeat: sending.MayRepeat
     ) -> Awaitable[Mapping[TP, int]]:
-        """Wait for every acknowledgement, try again while ``wanted``, and return the last offset of each place."""
+        """Wait for every acknowledgement and return the last offset of each place; a broker's fault is repeated."""
         ...
-
-
-class Membership(Protocol):
-    """What is known of this worker's place in the consumer group."""
-
-    @property
-    def generation(self) -> int:
-        """The group's generation; below 1 for none."""
-        ...
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the group cannot have given the partitions away yet."""
-        ...
-
-
-class LaneAbandoned(RuntimeError):
-    """Raised in a round that was still sending when its partition had to be given up."""
 
 
 class LaneSetup(Struct, frozen=True, kw_only=True):
@@ -85,6 +66,7 @@ class LaneSetup(Struct, frozen=True, kw_only=True):
     addresses: Addresses
     changelog: str
     metrics: Metrics
+    rejections: Rejections
     future_tolerance_ms: int
     ordering_wait_s: float = 0.02
     identity_wait_s: float = 60.0
@@ -105,31 +87,33 @@ class Lane:
         self.partition = partition
         self.hearing = Hearing(topics.MERGED, wait_s=setup.ordering_wait_s, now_s=time.monotonic())
         self.is_open = False
+        #: When the lane last got on, or had nothing to do.
+        self.progress_s = time.monotonic()
         self.newest_ingested_ms = 0
         self._store = store
         self._setup = setup
         self._steps = Steps(partition)
+        self._ownership = Ownership(number, setup.membership)
         self._snapshots = SnapshotWriter(
             number,
             store,
             changelog=ChangelogPartition(
-                TP(setup.changelog, number), send=self._send, read=setup.read_changelog, confirm=self._confirm
+                TP(setup.changelog, number), send=self._send, read=setup.read_changelog, confirm=self._ownership.confirm
             ),
             metrics=setup.metrics,
         )
         self._batches: dict[str, deque[Batch]] = {topic: deque() for topic in topics.MERGED}
         self._letters: list[DeadLetter] = []
         self._awaiting_since_s: dict[str, float] = {}
-        self._generation = setup.membership.generation
         self._round = asyncio.Lock()
         self._closed = False
-        self._abandoned = False
 
     async def open(self) -> None:
         """Take note of everything stored, a part at a time; before that batches are taken and nothing is applied."""
         async with self._round:
             for count, (customer_id, stored) in enumerate(self._store.items(), 1):
                 if count % ADMITTED_AT_ONCE == 0:
+                    self.progress_s = time.monotonic()
                     await asyncio.sleep(0)
                 if self._closed:
                     return
@@ -137,19 +121,27 @@ class Lane:
             self.is_open = not self._closed
 
     def add(self, event: EventT[Any]) -> None:
-        """Decode a delivered batch; what cannot be decoded becomes a dead letter of the next round."""
+        """Decode a delivered batch; what cannot be decoded becomes a dead letter of the next round.
+
+        Raises:
+            TooManyDeadLetters: the worker must stop; the batch is not the lane's.
+        """
         records = cast(list[Any], event.value)
         topic = event.message.topic
+        if not self.has_work:
+            self.progress_s = time.monotonic()
+        letters = len(self._letters)
         now_ms = time.time_ns() // 1_000_000
         for record in records:
             received_ms = min(record.timestamp, now_ms) if record.timestamp > 0 else now_ms
-            arrival = _decode(record, latest_ms=received_ms + self._setup.future_tolerance_ms)
+            arrival = decoding.arrival(record, latest_ms=received_ms + self._setup.future_tolerance_ms)
             if isinstance(arrival, Rejected):
                 self._letters.append(_letter(record, arrival))
             else:
                 self.partition.push(arrival)
             self.newest_ingested_ms = max(self.newest_ingested_ms, received_ms)
         self._setup.metrics.records.labels(topic).inc(len(records))
+        self._setup.rejections.observe(topic, read=len(records), rejected=len(self._letters) - letters)
         self._batches[topic].append(Batch(event, records[-1].offset))
         self.hearing.heard(topic, now_s=time.monotonic())
 
@@ -184,16 +176,19 @@ class Lane:
             self.partition.merger.ripen(ripe_through)
         if tick_ms is not None:
             self.partition.tick(tick_ms)
-        taken = self._steps.take(at_end, self._expired(started_s))
+        expired = self._expired(started_s)
+        taken = self._steps.take(at_end, expired)
         if taken.pill is not None:
             self._letters.append(self._poisoned(taken.pill))
         if taken.has_failed:
             return True
+        self._setup.metrics.identity_waits_expired.inc(len(expired))
         letters, self._letters = self._letters, []
         snapshots = self.partition.flush()
         await self._send_outputs(taken.emitted, letters)
         await self._snapshots.write(snapshots)
         self._acknowledge(present)
+        self.progress_s = time.monotonic()
         if taken.emitted or letters or snapshots:
             self._measure(taken.emitted, letters, started_s=started_s)
         return bool(snapshots)
@@ -202,9 +197,7 @@ class Lane:
         """The customers whose events have waited for a visitor's history long enough."""
         since_s = self._awaiting_since_s
         self._awaiting_since_s = {key: since_s.get(key, now_s) for key in self.partition.awaiting}
-        expired = [key for key, at_s in self._awaiting_since_s.items() if now_s - at_s > self._setup.identity_wait_s]
-        self._setup.metrics.identity_waits_expired.inc(len(expired))
-        return expired
+        return [key for key, at_s in self._awaiting_since_s.items() if now_s - at_s > self._setup.identity_wait_s]
 
     def _poisoned(self, pill: Pill) -> DeadLetter:
         """The dead letter of a record that makes its step fail."""
@@ -222,35 +215,30 @@ class Lane:
         A round that does not finish before the caller gives up waiting stores nothing any more.
         """
         was_open = self.is_open and not self._closed
-        self._closed = True
+        self._closed = self._ownership.is_ending = True
         try:
             async with self._round:
-                if was_open and self._is_member:
-                    await self._snapshots.check()
+                if was_open and self._ownership.is_certain:
+                    await self._check_changelog()
         except asyncio.CancelledError:
-            self._abandoned = True
+            self._ownership.is_over = True
             raise
 
-    @property
-    def _is_member(self) -> bool:
-        membership = self._setup.membership
-        return membership.generation == self._generation and membership.is_fresh
-
-    async def _confirm(self) -> None:
-        """Return once the partition is known to be this worker's.
-
-        Raises:
-            LaneAbandoned: it was given up, or the group has gone on without this worker.
-        """
-        while self._abandoned or not self._is_member:
-            if self._abandoned or self._closed or self._setup.membership.generation != self._generation:
-                raise LaneAbandoned(_given_up(self.number))
-            await asyncio.sleep(CONFIRM_EVERY_S)
+    async def _check_changelog(self) -> None:
+        try:
+            await self._snapshots.check()
+        except (KafkaError, LaneAbandoned):
+            _LOG.warning("changelog not checked at giving up", extra={"facts": {"partition": self.number}})
 
     def hear_anew(self) -> None:
-        """Begin to count every silence and every wait anew, as after a pause of the whole process."""
+        """Begin to count every silence and every wait anew: for a while nothing could be heard."""
         self.hearing.begin_anew(time.monotonic())
         self._awaiting_since_s = {}
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the partition is known to be this worker's now; a round would have to wait for that."""
+        return self._ownership.is_certain
 
     @property
     def waiting(self) -> int:
@@ -272,17 +260,17 @@ class Lane:
     async def _send_outputs(self, emitted: list[Emission], letters: list[DeadLetter]) -> None:
         by_place = outgoing.addressed(emitted, letters, sender=self.number, addresses=self._setup.addresses)
         if by_place:
-            await self._confirm()
+            await self._ownership.confirm()
             await self._send(by_place)
 
     async def _send(self, records: Mapping[TP, Sequence[sending.Record]]) -> Mapping[TP, int]:
-        """Send for as long as the partition is not given up."""
-        try:
-            return await self._setup.send(records, lambda: not self._abandoned)
-        except KafkaError as error:
-            if self._abandoned:
-                raise LaneAbandoned(_given_up(self.number)) from error
-            raise
+        """Send, and outlast a broker's faults for as long as the partition is this worker's."""
+
+        async def may_repeat(_repeat: int) -> bool:
+            await self._ownership.confirm()
+            return True
+
+        return await self._setup.send(records, may_repeat)
 
     def _acknowledge(self, present: dict[str, int]) -> None:
         """Acknowledge every batch that was there when the round began and none of whose records still waits."""
@@ -311,30 +299,6 @@ class Lane:
                 "records rejected",
                 extra={"facts": {"count": len(letters), "reasons": reasons, "partition": self.number}},
             )
-
-
-def _decode(record: Any, *, latest_ms: int) -> inputs.Arrival | Rejected:
-    """The event of a record; one that makes decoding fail each time is rejected like any other bad record."""
-    family = record.topic.partition(".")[0]
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            decoded = codecs.decode(record.value or b"", family=family, latest_ms=latest_ms, key=record.key)
-            if isinstance(decoded, Rejected):
-                return decoded
-            return inputs.arrival(
-                decoded, record.topic, offset=record.offset, partition=record.partition, key=record.key
-            )
-        except Exception as error:
-            if attempt == ATTEMPTS:
-                facts = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-                _LOG.warning("a record made decoding fail", extra={"facts": facts}, exc_info=error)
-                return Rejected(RejectReason.POISON_PILL, detail=type(error).__name__)
-
-
-def _given_up(number: int) -> str:
-    return f"partition {number} is no longer this worker's; what it had in work was not stored"
 
 
 def _letter(record: Any, rejected: Rejected) -> DeadLetter:

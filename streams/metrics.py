@@ -5,6 +5,7 @@ pack); never a customer, an event or a session.
 
     needstream_records_total{topic}                      records read
     needstream_dead_letters_total{topic,reason}          records rejected
+    needstream_dead_letter_ratio{topic}                  share of the newest records that was rejected
     needstream_duplicates_total                          events seen before
     needstream_late_events_total                         events behind their customer's clock
     needstream_shared_device_events_total                anonymous events of a device several customers use
@@ -46,6 +47,9 @@ class Metrics:
         self.records = Counter("needstream_records", "Records read.", ["topic"], registry=registry)
         self.dead_letters = Counter(
             "needstream_dead_letters", "Records rejected.", ["topic", "reason"], registry=registry
+        )
+        self.dead_letter_ratio = Gauge(
+            "needstream_dead_letter_ratio", "Share of the newest records rejected.", ["topic"], registry=registry
         )
         self.duplicates = Counter("needstream_duplicates", "Events seen before.", registry=registry)
         self.late_events = Counter("needstream_late_events", "Events behind their customer's clock.", registry=registry)

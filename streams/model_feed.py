@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import aiokafka
 import msgspec
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from needstream.models import linear
@@ -21,6 +22,7 @@ from needstream.streams.lane import Send
 _LOG = logging.getLogger("needstream.model_feed")
 _ENCODER = msgspec.json.Encoder()
 _POLL_MS = 500
+_PAUSE_S = 1.0
 
 
 class ModelFeed:
@@ -67,8 +69,11 @@ class ModelFeed:
     async def follow(self) -> None:
         """Serve what others publish, until cancelled."""
         while True:
-            for model in await self._read():
-                self._serve(model)
+            try:
+                for model in await self._read():
+                    self._serve(model)
+            except KafkaError as fault:
+                await _outlast(fault)
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -104,14 +109,29 @@ class ModelTopic:
         self._send = send
 
     async def newest(self) -> list[linear.LinearModel]:
-        """The newest authentic model of each name, as the topic stands now."""
-        feed = ModelFeed(self._broker, key=self._key, features=self._features, serve=lambda _: None)
-        try:
-            return list((await feed.start()).values())
-        finally:
-            await feed.stop()
+        """The newest authentic model of each name, as the topic stands now; a broker that is away is waited for."""
+        while True:
+            feed = ModelFeed(self._broker, key=self._key, features=self._features, serve=lambda _: None)
+            try:
+                return list((await feed.start()).values())
+            except KafkaError as fault:
+                await _outlast(fault)
+            finally:
+                await feed.stop()
 
     async def publish(self, models: Sequence[linear.LinearModel]) -> None:
         """Sign and send the models; they are acknowledged on return."""
         records = [(model.name.encode(), _ENCODER.encode(sign(model, self._key)), (), None) for model in models]
-        await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records}, lambda: True)
+        await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records}, _again)
+
+
+async def _again(_repeat: int) -> bool:
+    """What is learned and not published holds back the learner, so it may wait for its broker."""
+    return True
+
+
+async def _outlast(fault: KafkaError) -> None:
+    """Wait a moment after a broker's fault; raise any other."""
+    if not fault.retriable:
+        raise fault
+    await asyncio.sleep(_PAUSE_S)

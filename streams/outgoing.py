@@ -13,7 +13,6 @@ from kafka.partitioner.default import murmur2
 from msgspec import Struct
 
 from needstream.schemas.dead_letters import DeadLetter
-from needstream.schemas.identities import IdentityMessage
 from needstream.schemas.times import rfc3339
 from needstream.streams import outputs, sending, topics
 from needstream.streams.pipeline.emissions import Emission
@@ -47,11 +46,6 @@ class Addresses(Struct, frozen=True, kw_only=True):
         if written.partition is None:
             return sender
         return self.of_key(written.key) if written.partition == outputs.BY_KEY else written.partition
-
-    def of_message(self, message: IdentityMessage) -> int:
-        """The partition that a message about a visitor is for."""
-        (written,) = outputs.records(message)
-        return self.of_record(written, sender=outputs.BY_KEY)
 
 
 def addressed(

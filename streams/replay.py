@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs, signals
+from needstream.schemas import codecs, identities, signals
 from needstream.schemas.dead_letters import DeadLetter, Rejected
 from needstream.streams import event_files, model_files, outputs, topics
 from needstream.streams.pipeline import emissions, inputs
@@ -139,7 +139,7 @@ class Replay:
         readers = {topic: self._arrivals(topic, path, letters=letters) for topic, path in paths.items()}
         newest_ms = dict.fromkeys(readers, -1)
         at_end = {topic for topic in topics.MERGED if topic not in readers}
-        pushed = 0
+        pushed = messages = 0
         while readers:
             # The input that is furthest behind is read next, so that little has to be held back.
             topic = min(readers, key=newest_ms.__getitem__)
@@ -151,7 +151,11 @@ class Replay:
                 newest_ms[topic] = max(newest_ms[topic], arrival.at_ms)
                 partition.push(arrival)
                 pushed += 1
-            yield from partition.advance(at_end)
+            for emission in partition.advance(at_end):
+                if isinstance(emission, identities.IdentityMessage):
+                    partition.push(inputs.arrival(emission, topics.IDENTITIES, offset=messages))
+                    messages += 1
+                yield emission
             if pushed % FLUSH_EVERY == 0:
                 self._store.write(partition.flush())
                 on_progress(pushed)

@@ -8,7 +8,8 @@ the last one given for it, retries included: after a failed batch everything fro
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import aiokafka
@@ -17,8 +18,11 @@ from faust.types import TP, AppT
 
 from needstream.streams import transport
 
+_LOG = logging.getLogger("needstream.sending")
+
 #: Key, value, headers and timestamp in milliseconds since the epoch; None for the timestamp means now.
 Record: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]], int | None]
+MayRepeat: TypeAlias = Callable[[int], Awaitable[bool]]
 
 RETRIES = 5
 FIRST_BACKOFF_S = 0.2
@@ -29,22 +33,27 @@ RECORD_OVERHEAD_BYTES = 36
 BATCH_OVERHEAD_BYTES = 61
 
 
+async def five_times(repeat: int) -> bool:
+    """What is enough for a short fault of the broker."""
+    return repeat <= RETRIES
+
+
 class RecordTooLarge(ValueError):
     """Raised when a record cannot fit into any request; nothing of the call was sent."""
 
 
 async def send_packed(
-    app: AppT, records: Mapping[TP, Sequence[Record]], *, wanted: Callable[[], bool] = lambda: False
+    app: AppT, records: Mapping[TP, Sequence[Record]], *, may_repeat: MayRepeat = five_times
 ) -> dict[TP, int]:
     """Send `records`, packed and in order for each partition, and wait for every acknowledgement.
 
     aiokafka repeats what it can for the producer's request timeout; what still fails with a retriable fault is sent
-    again here, five times with a doubling pause. A repeat can duplicate records that had arrived.
+    again here while it `may_repeat`, with a doubling pause. A repeat can duplicate records that had arrived.
 
     Args:
         app: a started app.
         records: by topic-partition; the partition is the caller's choice.
-        wanted: whether to go on after five repeats; asked before each further one, at most every ``LONGEST_BACKOFF_S``.
+        may_repeat: asked before each repeat for its number, from 1, and may take its time; five without it.
 
     Returns:
         For each topic-partition that was given records, the offset of the last one.
@@ -66,7 +75,8 @@ async def send_packed(
     producer = transport.producer(app)
     places = [tp for tp, given in records.items() if given]
     outcomes = await asyncio.gather(
-        *(_send_partition(producer, tp, records=records[tp], wanted=wanted) for tp in places), return_exceptions=True
+        *(_send_partition(producer, tp, records=records[tp], may_repeat=may_repeat) for tp in places),
+        return_exceptions=True,
     )
     # Raised only now: no partition is still sending when the caller learns of a fault.
     last_offsets: dict[TP, int] = {}
@@ -78,7 +88,7 @@ async def send_packed(
 
 
 async def _send_partition(
-    producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Sequence[Record], wanted: Callable[[], bool]
+    producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Sequence[Record], may_repeat: MayRepeat
 ) -> int:
     """Send everything, what a fault stopped again, and return the last record's offset."""
     acknowledged = 0
@@ -88,10 +98,15 @@ async def _send_partition(
             return await _send_from(producer, tp, records=records[acknowledged:])
         except _Interrupted as fault:
             acknowledged += fault.acknowledged
-            if not _is_of_broker(fault.cause) or (attempt >= RETRIES and not wanted()):
+            if not _is_of_broker(fault.cause):
                 raise fault.cause from None
+            if attempt >= RETRIES:
+                facts = {"topic": tp.topic, "partition": tp.partition, "cause": type(fault.cause).__name__}
+                _LOG.warning("the broker does not take records; trying again", extra={"facts": facts})
             await asyncio.sleep(min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt))
             attempt += 1
+            if not await may_repeat(attempt):
+                raise fault.cause from None
 
 
 def _is_of_broker(fault: KafkaError) -> bool:

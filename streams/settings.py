@@ -38,6 +38,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         ordering_wait_ms: how long a caught-up input must be silent before it is no longer waited for.
         identity_wait_ms: how long the events of a customer wait for the history of a visitor.
         idle_after_ms: after this silence the event time of a partition goes on without events.
+        stall_after_ms: with work and no finished round for so long the worker says that it is not healthy.
+        dead_letter_alert: the share of rejected records above which one is warned.
+        dead_letter_stop: the share above which the worker stops; None for never.
         log_level: of the standard library's names.
     """
 
@@ -55,6 +58,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ordering_wait_ms: int = 20
     identity_wait_ms: int = 60_000
     idle_after_ms: int = 900_000
+    stall_after_ms: int = 120_000
+    dead_letter_alert: float = 0.05
+    dead_letter_stop: float | None = None
     log_level: str = "INFO"
 
 
@@ -149,6 +155,21 @@ def _file(given: str) -> Path:
     return path
 
 
+def _share(given: str) -> float:
+    try:
+        share = float(given)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        message = "must be a share, more than 0 and at most 1"
+        raise ValueError(message)
+    return share
+
+
+def _share_or_off(given: str) -> float | None:
+    return None if given == "off" else _share(given)
+
+
 def _level(given: str) -> str:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     if given.upper() not in levels:
@@ -172,5 +193,8 @@ _READERS: dict[str, tuple[str, Callable[[str], object]]] = {
     f"{PREFIX}ORDERING_WAIT": ("ordering_wait_ms", parse_duration),
     f"{PREFIX}IDENTITY_WAIT": ("identity_wait_ms", parse_duration),
     f"{PREFIX}IDLE_AFTER": ("idle_after_ms", parse_duration),
+    f"{PREFIX}STALL_AFTER": ("stall_after_ms", parse_duration),
+    f"{PREFIX}DEAD_LETTER_ALERT": ("dead_letter_alert", _share),
+    f"{PREFIX}DEAD_LETTER_STOP": ("dead_letter_stop", _share_or_off),
     f"{PREFIX}LOG_LEVEL": ("log_level", _level),
 }

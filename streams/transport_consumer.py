@@ -84,6 +84,11 @@ class BatchConsumer(driver.Consumer):
         return not unfinished or bool(unfinished[-1].tracked)
 
     @property
+    def is_started(self) -> bool:
+        """Whether there is a client that could be asked; not while the app starts."""
+        return self._thread.has_consumer
+
+    @property
     def membership(self) -> Pulse:
         """What is known of this worker's membership in the consumer group; there once the consumer has started."""
         return self._thread.pulse

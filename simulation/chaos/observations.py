@@ -154,7 +154,7 @@ def _take_states(seen: Observation, changelog: Iterable[Entry], *, delivered: De
     for entry in changelog:
         newest[entry.key or b""] = entry.value
     for key, stored in newest.items():
-        if stored is None:
+        if stored is None or key == state.PARTITION_KEY.encode():
             continue
         try:
             seen.states[key] = _fields(state.restore(stored), delivered.get(key, {}))

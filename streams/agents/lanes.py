@@ -15,7 +15,9 @@ import faust
 from faust.types import TP, EventT
 
 from needstream.streams import topics, transport
-from needstream.streams.lane import Fail, Lane, LaneAbandoned
+from needstream.streams.lane import Fail, Lane
+from needstream.streams.ownership import LaneAbandoned
+from needstream.streams.rejections import TooManyDeadLetters
 
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
@@ -62,7 +64,8 @@ class Lanes:
                 _note_abandoned(event.message.partition)
             except Exception as error:
                 # Not bad data: leave everything unacknowledged and stop, before Faust acks in passing.
-                _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
+                if not isinstance(error, TooManyDeadLetters):
+                    _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
                 await self._fail(error)
                 raise
 
@@ -86,16 +89,23 @@ class Lanes:
                     raise
 
     async def settle(self, partitions: Iterable[TP]) -> None:
-        """Finish and forget the lanes of partitions that are given up."""
-        for number in {tp.partition for tp in partitions}:
-            lane = self._lanes.pop(number, None)
-            if lane is not None:
-                await lane.close()
+        """Finish and forget the lanes of partitions that are given up, all at once: time is limited for all together."""
+        numbers = {tp.partition for tp in partitions} & self._lanes.keys()
+        await asyncio.gather(*[self._lanes.pop(number).close() for number in sorted(numbers)])
 
     @property
     def open(self) -> list[Lane]:
         """The lanes in work."""
         return [lane for lane in self._lanes.values() if lane.is_open]
+
+    def stalled(self, after_s: float) -> list[int]:
+        """The partitions whose lanes have work and have not got on for so many seconds."""
+        since_s = time.monotonic() - after_s
+        return sorted(
+            lane.number
+            for lane in self._lanes.values()
+            if lane.progress_s < since_s and (lane.has_work or not lane.is_open)
+        )
 
     @property
     def assigned(self) -> int:
@@ -121,13 +131,15 @@ class Lanes:
         return sorted(ready | set(self._lanes))
 
     def _partition_numbers(self) -> set[int]:
-        assignment = transport.consumer(self._app).assignment()
+        consumer = transport.consumer(self._app)
+        assignment = consumer.assignment() if consumer.is_started else set()
         return {tp.partition for tp in assignment if tp.topic in topics.MERGED}
 
     def _forget_silence(self) -> None:
         """After a pause of the whole process nobody knows what was silent: begin to listen anew."""
         for lane in self._lanes.values():
             lane.hear_anew()
+            lane.progress_s = time.monotonic()
 
     def _lane(self, number: int) -> Lane:
         lane = self._lanes.get(number)
@@ -162,6 +174,9 @@ class Lanes:
         return read_to_end & lane.hearing.silent(now_s)
 
     async def _pace(self, lane: Lane) -> None:
+        if not lane.is_certain:
+            lane.hear_anew()  # without the broker nobody can speak
+            return
         at_end = self._at_end(lane)
         tick_ms = None
         if len(at_end) == len(topics.MERGED):

@@ -2,7 +2,8 @@
 
 The topic is keyed by model and a model's examples stand in one partition, so each model has one
 writer. A snapshot carries the offset it has learned through: after a crash the learner goes on
-behind it, and each example is learned once.
+behind it. A lane that crashed sends the examples of its last round again, at other offsets: they are recognised by
+their ids. Each example is learned once.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ from typing import Any
 import faust
 import msgspec
 from faust.types import EventT
+from msgspec import Struct
 
 from needstream.models.learner import Learner
 from needstream.schemas.signals import LabelledExample
+from needstream.streams.example_log import ExampleLog
 from needstream.streams.lane import Fail
 from needstream.streams.metrics import Metrics
 from needstream.streams.model_feed import ModelTopic
@@ -26,6 +29,13 @@ _LOG = logging.getLogger("needstream.learner")
 _DECODER = msgspec.json.Decoder(LabelledExample)
 
 
+class LearnerTopics(Struct, frozen=True):
+    """What a learner needs of the topics it writes to and reads back."""
+
+    models: ModelTopic
+    examples: ExampleLog
+
+
 class LearnerAgent:
     """Feeds a ``Learner`` from the topic of labelled examples.
 
@@ -34,13 +44,17 @@ class LearnerAgent:
     written since.
     """
 
-    def __init__(self, app: faust.App, learner: Learner, *, models: ModelTopic, metrics: Metrics, fail: Fail) -> None:
+    def __init__(
+        self, app: faust.App, learner: Learner, *, topics: LearnerTopics, metrics: Metrics, fail: Fail
+    ) -> None:
         self._app = app
         self._learner = learner
-        self._models = models
+        self._models = topics.models
+        self._examples = topics.examples
         self._metrics = metrics
         self._fail = fail
         self._generation: int | None = None
+        self._recalled: set[int] = set()
         self._touched: set[str] = set()
         self._unacknowledged: list[EventT[Any]] = []
         self._round = asyncio.Lock()
@@ -49,7 +63,7 @@ class LearnerAgent:
         """The agent: learn batch after batch until the stream ends."""
         async for event in stream.noack().events():
             try:
-                if await self._is_current(event.message.generation_id):
+                if await self._is_current(event.message.generation_id, event.value[0]):
                     self._learn(event.value)
                     self._unacknowledged.append(event)
             except Exception as error:
@@ -79,12 +93,19 @@ class LearnerAgent:
             for event in learned:
                 event.ack()
 
-    async def _is_current(self, generation: int) -> bool:
-        """Go on from what is published when the assignment is new; False when it has gone again meanwhile."""
+    async def _is_current(self, generation: int, first: Any) -> bool:
+        """Get ready for a batch that begins with ``first``; False when its assignment has gone meanwhile.
+
+        A new assignment goes on from what is published. Before the first batch of a partition the learner reads back
+        what was learned shortly before it.
+        """
         if generation != self._generation:
-            for model in await self._models.newest():
-                self._learner.resume(model)
+            self._learner.begin_anew(await self._models.newest())
+            self._recalled = set()
             self._generation = generation
+        if first.partition not in self._recalled:
+            self._learner.recall(await self._examples.ids_before(first.partition, first.offset))
+            self._recalled.add(first.partition)
         return generation == self._app.consumer_generation_id
 
     def _learn(self, records: Iterable[Any]) -> None:

@@ -10,6 +10,7 @@ from needstream.streams.erasing import ReceiptMissing
 from needstream.streams.event_files import DamagedFile
 from needstream.streams.packs.loader import PackRefused
 from needstream.streams.receipts import ReceiptRefused
+from needstream.streams.rejections import TooManyDeadLetters
 from needstream.streams.settings import SettingsRefused
 from needstream.streams.stores import StoreDamaged, StoreRefused
 from needstream.streams.topic_admin import TopicsRefused
@@ -28,5 +29,6 @@ FAILURES: tuple[type[Exception], ...] = (
     StateVersionError,
     StoreDamaged,
     StoreRefused,
+    TooManyDeadLetters,
     TopicsRefused,
 )

@@ -117,6 +117,7 @@ def hand_over(
         return empty
     visitor.owner = Owner(customer_id, reply_to)
     _reopen_session(visitor, link, definitions=definitions)
+    visitor.clock_ms = max(visitor.clock_ms, times.event_time(link.event_time))
     counters, visitor.counters = visitor.counters, {}
     session, visitor.session = visitor.session, None
     timers.cancel(visitor, timers.SESSION)
@@ -218,6 +219,7 @@ def _reopen_session(visitor: CustomerState, link: events.Event, *, definitions: 
     if times.event_time(link.event_time) - closed.session.last_ms > definitions.session_gap_ms:
         return
     visitor.session = closed.session
+    visitor.clock_ms = closed.session.last_ms
     if closed.count is not None:
         visitor.counters[SESSION_CLOSED] = closed.count
     else:

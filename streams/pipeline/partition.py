@@ -5,14 +5,14 @@ The pure heart of both shells: the worker feeds it from Kafka, replay from files
 once however many events it saw.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Protocol
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import state as states
-from needstream.schemas.identities import History, IdentityMessage
+from needstream.schemas.identities import History
 from needstream.schemas.state import CustomerState
-from needstream.streams.pipeline import deduplicator, erasure, identities, inputs, timers
+from needstream.streams.pipeline import deduplicator, erasure, identities, timers
 from needstream.streams.pipeline.alarms import Alarms
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
@@ -46,18 +46,9 @@ class Partition:
     Args:
         topics: what is merged, in merge rank.
         store: read only; the shell writes what ``flush`` returns before it asks for the next emission.
-        is_local: whether a message belongs to this partition; such a message is applied at once and not emitted.
     """
 
-    def __init__(
-        self,
-        topics: Sequence[str],
-        definitions: Definitions,
-        *,
-        scorer: Scorer,
-        store: StateStore,
-        is_local: Callable[[IdentityMessage], bool] = lambda _: True,
-    ) -> None:
+    def __init__(self, topics: Sequence[str], definitions: Definitions, *, scorer: Scorer, store: StateStore) -> None:
         self.definitions = definitions
         self.merger = Merger(topics, definitions.allowed_lateness_ms)
         self.watermark = Watermark(definitions.allowed_lateness_ms)
@@ -65,7 +56,6 @@ class Partition:
         self._topics = tuple(topics)
         self._knowledge = Knowledge(definitions, scorer)
         self._store = store
-        self._is_local = is_local
         self._touched: dict[str, CustomerState | None] = {}
         self._alarms = Alarms()
         self._parking = Parking()
@@ -75,15 +65,20 @@ class Partition:
         self._dropped: set[tuple[str, int]] = set()
 
     def admit(self, customer_id: str, stored: bytes) -> None:
-        """Take note of a stored snapshot: its alarms ring from now on, and time does not go back behind it.
+        """Take note of a stored snapshot: its alarms ring when their time comes.
+
+        Time goes on from where it was when the last round was complete. A crash may have kept some snapshots of the
+        round after it; their customers' times say nothing about what the others have still to be given again.
 
         Raises:
             StateVersionError: the snapshot cannot be read.
         """
-        state = states.restore(stored)
-        self.watermark.observe(state.clock_ms)
-        self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
-        self._schedule(customer_id, state)
+        if customer_id == states.PARTITION_KEY:
+            reached = states.restore_partition(stored)
+            self.watermark.newest_ms, self.watermark.at_ms = reached.newest_ms, reached.watermark_ms
+            self._flushed_at = (reached.newest_ms, reached.watermark_ms)
+            return
+        self._schedule(customer_id, states.restore(stored))
 
     def push(self, arrival: Arrival) -> None:
         """Take in a decoded event; ``advance`` applies it when its turn has come."""
@@ -150,7 +145,10 @@ class Partition:
         return min((offset for offset in held if offset is not None), default=None)
 
     def flush(self) -> dict[str, bytes | None]:
-        """Snapshots of every customer touched since the last flush; None for one that need not be kept."""
+        """Snapshots of every customer touched since the last flush; None for one that need not be kept.
+
+        The last one is the partition's own: where it is stored, all before it are.
+        """
         waiting_from: dict[str, int | None] = {}
         snapshots: dict[str, bytes | None] = {}
         for customer_id, state in self._touched.items():
@@ -162,6 +160,9 @@ class Partition:
                     waiting_from[origin] = self.waiting_from(origin.rpartition("-")[0])
                 deduplicator.settle(state, origin, waiting_from=waiting_from[origin])
             snapshots[customer_id] = states.snapshot(state)
+        if snapshots:
+            reached = states.partition_snapshot(self.watermark.newest_ms, self.watermark.at_ms)
+            snapshots[states.PARTITION_KEY] = reached
         self._touched = {}
         self._taken, self._rung = [], set()
         self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
@@ -224,41 +225,16 @@ class Partition:
         if changed is not None:
             deduplicator.mark_applied(changed, origin, offset=arrival.offset)
         self._replace(arrival.key, changed)
-        return self._deliver(emissions, partition=arrival.partition)
-
-    def _deliver(self, emissions: list[Emission], *, partition: int) -> list[Emission]:
-        """Apply the messages that belong here, in the place where they were said; the others are emitted.
-
-        Sender and receiver are flushed together, so nothing of this needs a topic. An event for a customer who is
-        waiting does: it has to outlive a crash.
-        """
-        if not any(isinstance(emission, IdentityMessage) for emission in emissions):
-            return emissions
-        said: list[Emission] = []
-        for emission in emissions:
-            if not isinstance(emission, IdentityMessage) or not self._is_local(emission):
-                said.append(emission)
-                continue
-            message = inputs.arrival(emission, "", offset=-1, partition=partition)
-            is_history = isinstance(emission, History)
-            if message.key in self._parking and not is_history:
-                said.append(emission)
-                continue
-            state = self._state(message.key) or self._newcomer(message)
-            if erasure.precedes(state, message.at_ms):
-                continue
-            changed, answers = step(state, message, knowledge=self._knowledge)
-            self._replace(message.key, changed)
-            said += self._deliver(answers, partition=partition)
-            if is_history:
-                said += self._go_on(message.key)
-        return said
+        return emissions
 
     def _replace(self, key: str, changed: CustomerState | None) -> None:
-        if changed is None or changed.customer_id != key:  # what remains of somebody erased has a key of its own
-            self._keep(key, None)
         if changed is not None:
             self._keep(changed.customer_id, changed)
+        if changed is None or changed.customer_id != key:
+            # What remains of somebody erased has a key of its own, and is stored before the rest is removed: a crash
+            # in between erases again, the other way round it would not know what to keep out.
+            self._touched.pop(key, None)
+            self._keep(key, None)
 
     def _newcomer(self, arrival: Arrival) -> CustomerState:
         marker = self._state(erasure.marker_key(arrival.key))

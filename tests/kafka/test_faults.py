@@ -1,21 +1,24 @@
 """Whatever stands still, is away or is slow: the same worker goes on afterwards, nothing lost and nothing invented."""
 
+import asyncio
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from kafka import KafkaProducer
 
 import running
 from needstream.simulation import parameters, simulator
-from needstream.streams import brokers, producing, topic_admin, topics
+from needstream.streams import app, brokers, producing, sending, topic_admin, topics
 from needstream.streams.packs import loader
 from needstream.streams.replay import Replay, ReplayOptions
-from needstream.streams.settings import DEVELOPMENT_KEY
+from needstream.streams.settings import DEVELOPMENT_KEY, Settings
 
 PARTITIONS = 2
 FULL_SPEED = producing.Pace()
@@ -112,14 +115,14 @@ def test_a_worker_that_stood_still_does_no_harm_and_goes_on(
         running.worker(bootstrap, tmp_path / "2", **settings) as second,
     ):
         _await_caught_up(first, second)
-        sending = _begin(bootstrap, lines, rate=1_000)
+        producer = _begin(bootstrap, lines, rate=1_000)
         try:
             _await(lambda: first.records() > 1_000, [first, second])
             first.process.send_signal(signal.SIGSTOP)
             time.sleep(FROZEN_S)
             first.process.send_signal(signal.SIGCONT)
         finally:
-            sending.join()
+            producer.join()
         _await_caught_up(first, second)
         assert (0, 0) == (first.terminate(), second.terminate())
         assert "Traceback" not in first.log.read_text()
@@ -127,29 +130,8 @@ def test_a_worker_that_stood_still_does_no_harm_and_goes_on(
     _assert_said(bootstrap, replayed)
 
 
-def _stopped(broker: brokers.Broker) -> None:
-    """The broker is away for a while, and nothing of it is lost."""
-    broker.stop()
-    time.sleep(20)
-    broker.start()
-
-
-def _paused(broker: brokers.Broker) -> None:
-    """The broker takes connections and answers nothing for a while."""
-    process = broker._process.pid  # type: ignore[attr-defined]  # the brokers of these tests are local processes
-    os.killpg(process, signal.SIGSTOP)
-    time.sleep(40)
-    os.killpg(process, signal.SIGCONT)
-
-
-@pytest.mark.parametrize("disturb", [_stopped, _paused])
-def test_the_same_worker_goes_on_after_a_fault_of_the_broker(
-    fresh_broker: brokers.Broker,
-    lines: Sequence[producing.Outgoing],
-    replayed: Path,
-    tmp_path: Path,
-    *,
-    disturb: Callable[[brokers.Broker], None],
+def test_the_same_worker_goes_on_after_the_broker_was_away(
+    fresh_broker: brokers.Broker, lines: Sequence[producing.Outgoing], replayed: Path, tmp_path: Path
 ) -> None:
     if fresh_broker.name != "apache":
         pytest.skip("the embedded broker saves shortly after it acknowledges")
@@ -158,8 +140,107 @@ def test_the_same_worker_goes_on_after_a_fault_of_the_broker(
 
     with running.worker(bootstrap, tmp_path, **_settings(replayed)) as worker:
         _await(lambda: worker.records() > 1_000, [worker])
-        disturb(fresh_broker)
+        fresh_broker.stop()
+        time.sleep(20)
+        fresh_broker.start()
         _await_caught_up(worker)
-        assert 0 == worker.terminate()
+        assert worker.terminate() == 0
 
     _assert_said(bootstrap, replayed)
+
+
+def test_the_same_worker_goes_on_after_the_broker_stood_still(
+    fresh_broker: brokers.Broker, lines: Sequence[producing.Outgoing], replayed: Path, tmp_path: Path
+) -> None:
+    """It takes connections and answers nothing; meanwhile the worker says that it does not get on."""
+    bootstrap = fresh_broker.bootstrap
+    process = fresh_broker._process.pid  # type: ignore[attr-defined]  # the brokers of these tests are local processes
+    producing.produce(bootstrap, iter(lines), pace=FULL_SPEED)
+
+    with running.worker(bootstrap, tmp_path, **_settings(replayed), stall_after="10s") as worker:
+        _await(lambda: worker.records() > 1_000, [worker])
+        os.killpg(process, signal.SIGSTOP)
+        try:
+            time.sleep(40)
+            status, told = worker.get("/health")
+        finally:
+            os.killpg(process, signal.SIGCONT)
+        assert (503, "stalled") == (status, orjson.loads(told)["status"])
+        _await_caught_up(worker)
+        assert worker.get("/health")[0] == 200
+        assert worker.terminate() == 0
+
+    _assert_said(bootstrap, replayed)
+
+
+def test_what_somebody_else_writes_to_the_changelog_is_undone(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
+    bootstrap, changelog = fresh_broker.bootstrap, "needstream-customer-states-changelog"
+    with running.worker(bootstrap, tmp_path) as worker:
+        _await_caught_up(worker)
+        _score(bootstrap, 1)
+        _await(lambda: b"c1" in {record.key for record in running.published(bootstrap, changelog)}, [worker])
+        own = next(record for record in running.published(bootstrap, changelog) if record.key == b"c1")
+        producer = KafkaProducer(bootstrap_servers=bootstrap)
+        for key in (own.key, b"stranger"):
+            producer.send(changelog, own.value, key=key, partition=own.partition)
+        producer.close()
+        _score(bootstrap, 2)
+        _await(lambda: b"needstream_fenced_writes_total 1.0" in worker.get("/metrics")[1], [worker])
+        assert worker.terminate() == 0
+
+    newest = {record.key: record.value for record in running.published(bootstrap, changelog)}
+    assert newest[b"stranger"] is None
+    assert newest[own.key] not in (None, own.value)
+
+
+def _score(bootstrap: str, day: int) -> None:
+    event = {"event_id": f"score-{day}", "event_type": "credit_score", "customer_id": "c1", "score": 700 - day}
+    value = orjson.dumps(event | {"event_time": f"2025-03-0{day}T09:00:00Z"})
+    producing.produce(bootstrap, iter([producing.Outgoing(0, topics.CUSTOMERS, b"c1", value)]), pace=FULL_SPEED)
+
+
+@pytest.mark.asyncio
+async def test_a_slow_sink_holds_back_reading(
+    fresh_broker: brokers.Broker, lines: Sequence[producing.Outgoing], tmp_path: Path
+) -> None:
+    producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
+    worker = app.Worker(Settings(broker=fresh_broker.bootstrap, data_dir=tmp_path, web_port=0), PARTITIONS)
+    send, asked, flows, stop = worker.send, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def send_later(records: Any, may_repeat: sending.MayRepeat) -> Any:
+        asked.set()
+        await flows.wait()
+        return await send(records, may_repeat)
+
+    def read() -> float:
+        return sum(worker.metrics.records.labels(topic)._value.get() for topic in topics.INPUTS)
+
+    worker.send = send_later  # type: ignore[method-assign]  # a broker that takes its time
+    working = asyncio.ensure_future(app.run(worker, stop))
+    await asyncio.wait_for(asked.wait(), 60)
+    await asyncio.sleep(5)
+    held = read()
+    flows.set()
+    deadline = time.monotonic() + 60
+    while read() < len(lines) and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    stop.set()
+    await working
+
+    assert held < len(lines) / 2
+    assert len(lines) == read()
+
+
+def test_a_producer_gone_wrong_stops_the_worker_before_its_records_are_acknowledged(
+    fresh_broker: brokers.Broker, tmp_path: Path
+) -> None:
+    bad = [producing.Outgoing(0, topics.CLICKSTREAM, b"c1", b"{")] * 300
+    producing.produce(fresh_broker.bootstrap, iter(bad), pace=FULL_SPEED)
+
+    with running.worker(fresh_broker.bootstrap, tmp_path, dead_letter_stop="0.5") as worker:
+        assert worker.process.wait(60) == 1
+        told = worker.log.read_text()
+
+    assert "NEEDSTREAM_DEAD_LETTER_STOP=0.5" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert [] == running.published(fresh_broker.bootstrap, topics.DEAD_LETTERS)

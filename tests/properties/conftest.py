@@ -27,9 +27,9 @@ class Scene:
         self.log = log
         self.scorer = scorer
 
-    def run(self, *, local=None):
+    def run(self):
         """A fresh run with nothing fed yet."""
-        return stories.Run(self.definitions, scorer=self.scorer, local=local)
+        return stories.Run(self.definitions, scorer=self.scorer)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def test_positives_and_negatives_are_released_at_the_same_age(crowd):
 
 
 def test_features_of_a_prediction_equal_a_recomputation_from_earlier_events_alone(few):
-    run = few.run(local=stories.nothing).feed(few.log).finish()
+    run = few.run().feed(few.log).finish()
     knowledge = Knowledge(few.definitions, few.scorer)
     histories = _histories(few)
     for message in run.received:

@@ -49,11 +49,37 @@ def test_crashes_anywhere_end_like_an_uninterrupted_run(crowd, seed):
     assert stories.said(expected.emissions) == stories.said(run.emissions)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crash_between_the_snapshots_of_one_round_ends_like_an_uninterrupted_run(crowd, uninterrupted, seed):
+    """Some customers are then stored as of the round's end and others as of before, and all of it comes again."""
+    chance = random.Random(seed)
+    run = crowd.run()
+    committed = dict.fromkeys(topics.MERGED, 0)
+    read = torn = 0
+    while read < len(crowd.log):
+        size = chance.randrange(1, 60)
+        run.feed(crowd.log[read : read + size])
+        read += size
+        if chance.random() < 0.7:
+            committed = run.flush()
+            continue
+        snapshots = list(run.partition.flush().items())
+        run.store.write(dict(snapshots[: chance.randrange(len(snapshots) + 1)]))
+        torn += 1
+        run.restart()
+        run.feed(each for each in crowd.log[:read] if each.offset >= committed[each.topic])
+    run.finish()
+
+    assert torn > 5
+    assert uninterrupted.remembered() == run.remembered()
+    assert stories.said(uninterrupted.emissions) == stories.said(run.emissions)
+
+
 def test_crashes_lose_and_repeat_no_message_between_partitions(few):
     """The same with messages through a topic: every history and every forwarded event is taken exactly once."""
-    expected = few.run(local=stories.nothing).feed(few.log).finish()
+    expected = few.run().feed(few.log).finish()
     chance = random.Random(5)
-    run = few.run(local=stories.nothing)
+    run = few.run()
     committed = dict.fromkeys(topics.MERGED, 0)
     for start in range(0, len(few.log), 7):
         run.feed(few.log[start : start + 7])

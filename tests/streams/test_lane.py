@@ -1,26 +1,27 @@
 """A lane acknowledges a batch only when everything it led to is acknowledged, whoever runs the round."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
-from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs
-from needstream.schemas.state import new_customer, snapshot
+from needstream.schemas.state import PARTITION_KEY, new_customer, snapshot
 from needstream.streams import lane as lanes
 from needstream.streams import topics
 from needstream.streams.metrics import Metrics
 from needstream.streams.outgoing import Addresses
+from needstream.streams.ownership import LaneAbandoned
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import partition as partitions
 from needstream.streams.pipeline.inputs import Arrival
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.pipeline.step import step
+from needstream.streams.rejections import Rejections, TooManyDeadLetters
+from needstream.streams.sending import MayRepeat
 from needstream.streams.snapshot_writer import Found
 from needstream.streams.steps import ATTEMPTS
 from needstream.streams.stores import MemoryPartition
@@ -59,16 +60,18 @@ class Wire:
         self.sent: list[str] = []
         self.records: dict[TP, list[Any]] = {}
         self.refused = 0
+        self.away = 0
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, records: Any, wanted: Callable[[], bool]) -> dict[TP, int]:
+    async def send(self, records: Any, may_repeat: MayRepeat) -> dict[TP, int]:
         await self.open.wait()
         if self.refused:
             self.refused -= 1
             raise OSError
-        if not wanted():
-            raise KafkaTimeoutError
+        while self.away:
+            self.away -= 1
+            assert await may_repeat(1)
         self.sent += [tp.topic for tp in records]
         for tp, given in records.items():
             self.records.setdefault(tp, []).extend(given)
@@ -97,16 +100,20 @@ def _score(number: int, score: int, customer_id: str = "c1") -> bytes:
     return orjson.dumps(event | {"score": score})
 
 
-def _closed_lane(wire: Wire, group: Group | None = None) -> tuple[lanes.Lane, MemoryPartition]:
+def _closed_lane(
+    wire: Wire, group: Group | None = None, *, stop: float | None = None
+) -> tuple[lanes.Lane, MemoryPartition]:
     store = MemoryPartition()
     partition = Partition(topics.MERGED, BANK, scorer=Scorer(BANK.readiness()), store=store)
+    metrics = Metrics("0", BANK.version)
     setup = lanes.LaneSetup(
         send=wire.send,
         read_changelog=wire.read,
         membership=group or Group(),
         addresses=Addresses(partitions=1),
         changelog="changelog",
-        metrics=Metrics("0", BANK.version),
+        metrics=metrics,
+        rejections=Rejections(alert=1.0, stop=stop, metrics=metrics),
         future_tolerance_ms=0,
     )
     return lanes.Lane(0, partition, store=store, setup=setup), store
@@ -130,7 +137,7 @@ async def test_outputs_are_acknowledged_before_snapshots_and_snapshots_before_th
     assert sorted([topics.ALERTS, topics.DECISIONS]) == sorted(wire.sent[:2])
     assert ["changelog"] == wire.sent[2:]
     assert batch.acked
-    assert len(list(store.items())) == 1
+    assert ["c1"] == _customers(store)
 
 
 @pytest.mark.asyncio
@@ -146,7 +153,7 @@ async def test_after_a_failed_round_nobody_acknowledges_its_batch() -> None:
 
     assert [OSError, type(None)] == [type(outcome) for outcome in outcomes]
     assert not batch.acked
-    assert len(list(store.items())) == 0
+    assert [] == _customers(store)
 
 
 @pytest.mark.asyncio
@@ -162,10 +169,10 @@ async def test_a_round_whose_partition_was_given_up_stores_nothing_any_more() ->
         await asyncio.wait_for(lane.close(), 0.05)
     wire.open.set()
 
-    with pytest.raises(lanes.LaneAbandoned):
+    with pytest.raises(LaneAbandoned):
         await running
     assert not batch.acked
-    assert len(list(store.items())) == 0
+    assert [] == _customers(store)
 
 
 @pytest.mark.asyncio
@@ -231,7 +238,7 @@ async def test_a_lane_that_is_not_open_takes_batches_and_applies_nothing() -> No
     await lane.open()
     await lane.run(EVERYTHING_READ)
     assert batch.acked
-    assert len(list(store.items())) == 1
+    assert ["c1"] == _customers(store)
 
 
 @pytest.mark.asyncio
@@ -262,6 +269,10 @@ class Sick:
 
 
 SCORES = (_score(1, 700), _score(2, 690, "c2"), _score(3, 600), _score(4, 590, "c2"), _score(5, 500), _score(6, 720))
+
+
+def _customers(store: MemoryPartition) -> list[str]:
+    return sorted(key for key, _ in store.items() if key != PARTITION_KEY)
 
 
 def _said(wire: Wire, topic: str) -> list[dict[str, Any]]:
@@ -358,7 +369,7 @@ async def test_a_worker_that_the_group_has_gone_on_without_sends_nothing() -> No
     group.generation, group.is_fresh = 2, False
 
     lane.add(batch)
-    with pytest.raises(lanes.LaneAbandoned):
+    with pytest.raises(LaneAbandoned):
         await lane.run(EVERYTHING_READ)
 
     assert ([], [], False) == (wire.sent, list(store.items()), batch.acked)
@@ -416,11 +427,44 @@ async def test_a_repeated_send_of_the_owner_is_no_foreign_write() -> None:
     lane, store = await _lane(wire)
     lane.add(Delivered(_score(1, 700)))
     await lane.run(EVERYTHING_READ)
-    wire.records[CHANGELOG].append(wire.records[CHANGELOG][-1])
-    count = len(wire.on("changelog"))
+    wire.records[CHANGELOG] += wire.records[CHANGELOG]
 
     lane.add(Delivered(None, _score(2, 600)))
     await lane.run(EVERYTHING_READ)
 
-    assert count + 1 == len(wire.on("changelog"))
-    assert store.bookmark.through == count
+    assert b"needstream_fenced_writes_total 0.0" in lane._setup.metrics.exposition()
+    assert store.bookmark.through == len(wire.on("changelog")) - 1
+
+
+@pytest.mark.asyncio
+async def test_a_batch_with_which_too_much_is_rejected_stops_the_worker_unacknowledged() -> None:
+    wire = Wire()
+    lane, _ = _closed_lane(wire, stop=0.5)
+    await lane.open()
+    borne, beyond = Delivered(*SCORES * 20), Delivered(*[b"{"] * 200)
+
+    lane.add(borne)
+    await lane.run(EVERYTHING_READ)
+    with pytest.raises(TooManyDeadLetters, match=r"of customers\.v1 had to be rejected"):
+        lane.add(beyond)
+
+    assert (True, False) == (borne.acked, beyond.acked)
+
+
+@pytest.mark.asyncio
+async def test_after_a_fault_of_the_broker_nothing_is_repeated_for_a_partition_that_is_lost() -> None:
+    wire, group = Wire(), Group()
+    lane, store = await _lane(wire, group)
+    batch = Delivered(*SCORES)
+    wire.open.clear()
+    wire.away = 1
+
+    lane.add(batch)
+    running = asyncio.ensure_future(lane.run(EVERYTHING_READ))
+    await asyncio.sleep(0)
+    group.generation = 2
+    wire.open.set()
+
+    with pytest.raises(LaneAbandoned):
+        await running
+    assert ([], [], False) == (wire.sent, list(store.items()), batch.acked)

@@ -11,7 +11,7 @@ import training
 from needstream.models.learner import Learner
 from needstream.models.linear import LinearModel
 from needstream.models.scorer import Scorer
-from needstream.streams.agents.learner import LearnerAgent
+from needstream.streams.agents.learner import LearnerAgent, LearnerTopics
 from needstream.streams.metrics import Metrics
 
 EXAMPLES = training.examples(40)
@@ -32,6 +32,14 @@ class Topic:
             raise BrokenPipeError
         for model in models:
             self.published[model.name] = model
+
+
+class Log:
+    """The examples' topic, read back."""
+
+    async def ids_before(self, partition: int, offset: int) -> list[str]:
+        assert partition == 0
+        return [training.labelled(*EXAMPLES[place]).example_id for place in range(offset)]
 
 
 class Batch:
@@ -72,7 +80,7 @@ def _agent(topic: Topic, generation: int = 1) -> LearnerAgent:
     async def fail(error: Exception) -> None:
         raise AssertionError from error
 
-    return LearnerAgent(app, learner, models=topic, metrics=Metrics("0", "bank"), fail=fail)
+    return LearnerAgent(app, learner, topics=LearnerTopics(topic, Log()), metrics=Metrics("0", "bank"), fail=fail)
 
 
 @pytest.mark.asyncio
@@ -117,6 +125,36 @@ async def test_a_worker_that_takes_over_goes_on_behind_the_other_ones_work() -> 
 
     assert (40, 39) == (topic.published["loan"].version, topic.published["loan"].learned_through)
     assert topic.published["loan"].weights == training.trained(40).export().weights
+
+
+@pytest.mark.asyncio
+async def test_an_example_that_a_crashed_lane_sends_again_is_learned_once() -> None:
+    """It stands at another offset, and the learner was started again in between as well."""
+    topic = Topic()
+    first, second = _agent(topic), _agent(topic, generation=2)
+    await first.read(Stream(Batch(0, 30)))
+    await first.publish()
+
+    repeated = Batch(20, 35, generation=2)
+    for place, record in enumerate(repeated.value):
+        record.offset = 30 + place
+    await second.read(Stream(repeated))
+    await second.publish()
+
+    assert (35, 44) == (topic.published["loan"].version, topic.published["loan"].learned_through)
+    assert topic.published["loan"].weights == training.trained(35).export().weights
+
+
+@pytest.mark.asyncio
+async def test_what_was_learned_and_not_published_before_a_rebalance_is_learned_again() -> None:
+    topic = Topic()
+    agent = _agent(topic)
+    await agent.read(Stream(Batch(0, 30)))
+    agent._app.consumer_generation_id = 2
+    await agent.read(Stream(Batch(0, 30, generation=2)))
+    await agent.publish()
+
+    assert 30 == topic.published["loan"].version
 
 
 @pytest.mark.asyncio

@@ -27,7 +27,11 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
         "NEEDSTREAM_MODELS": str(models),
         "NEEDSTREAM_FUTURE_TOLERANCE": "1m",
         "NEEDSTREAM_ORDERING_WAIT": "2s",
+        "NEEDSTREAM_IDENTITY_WAIT": "3s",
         "NEEDSTREAM_IDLE_AFTER": "1h",
+        "NEEDSTREAM_STALL_AFTER": "4m",
+        "NEEDSTREAM_DEAD_LETTER_ALERT": "0.1",
+        "NEEDSTREAM_DEAD_LETTER_STOP": "0.2",
         "NEEDSTREAM_LOG_LEVEL": "debug",
     }
     expected = settings.Settings(
@@ -43,7 +47,11 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
         models=models,
         future_tolerance_ms=60_000,
         ordering_wait_ms=2_000,
+        identity_wait_ms=3_000,
         idle_after_ms=3_600_000,
+        stall_after_ms=240_000,
+        dead_letter_alert=0.1,
+        dead_letter_stop=0.2,
         log_level="DEBUG",
     )
 
@@ -72,6 +80,8 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_one() -> None:
         ("NEEDSTREAM_STORE", "redis://", "must be memory:// or rocksdict://"),
         ("NEEDSTREAM_MODELS", "/nowhere", "is no file"),
         ("NEEDSTREAM_IDLE_AFTER", "soon", "no duration"),
+        ("NEEDSTREAM_DEAD_LETTER_ALERT", "5", "more than 0 and at most 1"),
+        ("NEEDSTREAM_DEAD_LETTER_STOP", "never", "more than 0 and at most 1"),
         ("NEEDSTREAM_LOG_LEVEL", "LOUD", "must be one of DEBUG"),
     ],
 )

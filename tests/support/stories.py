@@ -87,22 +87,8 @@ def said(emissions: Iterable[object]) -> set[tuple[str, bytes]]:
     }
 
 
-def everything(_message: identities.IdentityMessage) -> bool:
-    """Every message belongs to the partition that said it."""
-    return True
-
-
-def nothing(_message: identities.IdentityMessage) -> bool:
-    """No message belongs to the partition that said it."""
-    return False
-
-
 class Run:
-    """A partition over a memory store, alone; or one of several, whose messages go to ``post``.
-
-    ``local`` decides message by message what belongs to it: with ``stories.nothing`` even a partition that is alone hears
-    its own messages as if through a topic.
-    """
+    """A partition over a memory store; what it tells other partitions goes to ``post``, else comes back to itself."""
 
     def __init__(
         self,
@@ -111,7 +97,6 @@ class Run:
         scorer: Scorer | None = None,
         number: int = 0,
         post: Callable[[identities.IdentityMessage], None] | None = None,
-        local: Callable[[identities.IdentityMessage], bool] | None = None,
     ) -> None:
         self.definitions = definitions
         self.scorer = scorer or Scorer(definitions.readiness())
@@ -119,7 +104,6 @@ class Run:
         self.emissions: list[object] = []
         self.next_offset = dict.fromkeys(topics.MERGED, 0)
         self._number = number
-        self._is_local = local or (everything if post is None else nothing)
         self._post = post or self.receive
         self.received: list[inputs.Arrival] = []
         self._applied_messages = 0
@@ -127,13 +111,7 @@ class Run:
 
     def restart(self) -> None:
         """Forget everything but what was flushed; messages that were not applied then are delivered again."""
-        self.partition = Partition(
-            topics.MERGED,
-            self.definitions,
-            scorer=self.scorer,
-            store=self.store,
-            is_local=self._is_local,
-        )
+        self.partition = Partition(topics.MERGED, self.definitions, scorer=self.scorer, store=self.store)
         for customer_id, stored in self.store.items():
             self.partition.admit(customer_id, stored)
         for message in self.received[self._applied_messages :]:
@@ -184,18 +162,18 @@ class Run:
 
     def remembered(self) -> dict[str, bytes]:
         """Every stored snapshot without its offsets, which also tell how often it was stored."""
-        restored = ((customer_id, states.restore(stored)) for customer_id, stored in self.store.items())
+        restored = ((customer_id, states.restore(stored)) for customer_id, stored in self.stored().items())
         return {
             customer_id: states.snapshot(msgspec.structs.replace(state, applied={})) for customer_id, state in restored
         }
 
     def stored(self) -> dict[str, bytes]:
-        """Every stored snapshot as it is."""
-        return dict(self.store.items())
+        """Every stored snapshot of a customer or visitor as it is."""
+        return {key: stored for key, stored in self.store.items() if key != states.PARTITION_KEY}
 
     def customers(self) -> list[states.CustomerState]:
         """Every stored state."""
-        return [states.restore(stored) for _, stored in self.store.items()]
+        return [states.restore(stored) for stored in self.stored().values()]
 
     def of(self, kind: type) -> Iterator[object]:
         """The emissions of one kind, in order."""

@@ -4,6 +4,7 @@ model = trained(200)                       # an OnlineModel that has learned 200
 for values, label in examples(50): ...
 """
 
+import hashlib
 import random
 
 from needstream.models.online_model import OnlineModel
@@ -37,7 +38,7 @@ def trained(count: int, *, name: str = "loan", seed: int = 7) -> OnlineModel:
 def labelled(values: list[float], label: bool, *, score: float | None = None, model: str = "loan") -> LabelledExample:
     """The example as a learner receives it."""
     return LabelledExample(
-        example_id="x1",
+        example_id=hashlib.blake2b(repr((values, model)).encode(), digest_size=8).hexdigest(),
         customer_id="c1",
         model=model,
         features=tuple(values),

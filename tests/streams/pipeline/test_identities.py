@@ -26,7 +26,7 @@ def _identify(at, *, customer="c1", device="a1"):
 def _live(*story, partitions=None, until=UNTIL):
     log = stories.arrivals(*story)
     if partitions is None:
-        return stories.Run(BANK, local=stories.nothing).feed(log, at_end=stories.ALL).finish(until=until)
+        return stories.Run(BANK).feed(log, at_end=stories.ALL).finish(until=until)
     return stories.Cluster(BANK, partitions, seed=1).feed(log).finish(until=ms(until))
 
 
@@ -135,7 +135,7 @@ def test_a_second_login_on_the_same_device_asks_no_more():
 def test_an_identify_under_the_anonymous_key_brings_the_history_and_itself():
     log = stories.arrivals(_visit("2025-03-01T09:00:00Z", url="/loans"), _identify("2025-03-01T09:05:00Z"))
     log[1] = stories.under_key(log[1], b"a1")
-    run = stories.Run(BANK, local=stories.nothing).feed(log, at_end=stories.ALL).finish(until=UNTIL)
+    run = stories.Run(BANK).feed(log, at_end=stories.ALL).finish(until=UNTIL)
 
     assert [2] == [each.events for each in run.of(SessionClosed)]
     assert "interest.loan" in _state(run).counters
@@ -299,35 +299,3 @@ def test_the_merge_is_the_same_across_partitions(partitions):
 
     states = {key: stored for run in cluster.runs for key, stored in run.remembered().items()}
     assert alone.remembered()["c1"] == states["c1"]
-
-
-def test_what_belongs_to_the_same_partition_is_applied_at_once():
-    story = stories.arrivals(
-        consent(at="2025-02-01T00:00:00Z"),
-        *[_visit(f"2025-03-01T09:0{minute}:00Z", url="/loans") for minute in (1, 2, 3)],
-        _identify("2025-03-01T09:05:00Z"),
-        click(at="2025-03-01T09:06:00Z", url="/loans"),
-        _visit("2025-03-01T10:00:00Z", url="/cards"),
-    )
-    alone = stories.Run(BANK).feed(story, at_end=stories.ALL).finish(until=UNTIL)
-    detour = stories.Run(BANK, local=stories.nothing).feed(story, at_end=stories.ALL).finish(until=UNTIL)
-
-    assert ([], 3) == (alone.received, len(detour.received))
-    assert detour.remembered() == alone.remembered()
-
-
-def test_an_event_for_a_customer_who_waits_goes_through_the_topic():
-    """It must outlive a crash, and only what stands in a topic does."""
-    local = {"tablet"}
-    asked = []
-    run = stories.Run(BANK, post=asked.append, local=lambda message: message.anonymous_id in local)
-    run.feed(
-        stories.arrivals(
-            _identify("2025-03-01T09:00:00Z", device="tablet"),
-            _identify("2025-03-01T09:05:00Z", device="phone"),
-            _visit("2025-03-01T09:06:00Z", device="tablet", url="/loans"),
-        ),
-        at_end=stories.ALL,
-    )
-
-    assert ["Link", "Forwarded"] == [type(each).__name__ for each in asked]
