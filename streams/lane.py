@@ -197,7 +197,7 @@ class Lane:
         """The customers whose events have waited for a visitor's history long enough."""
         since_s = self._awaiting_since_s
         self._awaiting_since_s = {key: since_s.get(key, now_s) for key in self.partition.awaiting}
-        return [key for key, at_s in self._awaiting_since_s.items() if now_s - at_s > self._setup.identity_wait_s]
+        return [key for key, at_s in self._awaiting_since_s.items() if now_s - at_s >= self._setup.identity_wait_s]
 
     def _poisoned(self, pill: Pill) -> DeadLetter:
         """The dead letter of a record that makes its step fail."""

@@ -6,10 +6,12 @@ owner sees that in the offsets: its own records stand one behind the other. The 
 each call the changelog's newest record of every customer is the one in the owner's store.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
+from aiokafka.errors import KafkaError
 from faust.types import TP
 from msgspec import Struct
 
@@ -19,6 +21,9 @@ from needstream.streams.stores import PartitionStore
 
 Keyed = tuple[bytes, bytes | None]
 """Key and value of a changelog record; None removes the customer."""
+
+PAUSE_S = 1.0
+"""Between two attempts to read while the broker is away."""
 
 _LOG = logging.getLogger("needstream.snapshots")
 
@@ -69,8 +74,15 @@ class ChangelogPartition:
         return acknowledged[self._place]
 
     async def read(self, begin: int, end: int | None) -> Found:
-        """The records from offset ``begin`` to before ``end``, None for all there are now."""
-        return await self._read(self._place, begin, end=end)
+        """The records from offset ``begin`` to before ``end``, None for all there are now; outlasts faults."""
+        while True:
+            try:
+                return await self._read(self._place, begin, end=end)
+            except KafkaError as fault:
+                if not fault.retriable:
+                    raise
+            await asyncio.sleep(PAUSE_S)
+            await self._confirm()
 
 
 class SnapshotWriter:

@@ -89,7 +89,7 @@ class Lanes:
                     raise
 
     async def settle(self, partitions: Iterable[TP]) -> None:
-        """Finish and forget the lanes of partitions that are given up, all at once: time is limited for all together."""
+        """Finish and forget the lanes of partitions that are given up, all at once: their time is limited."""
         numbers = {tp.partition for tp in partitions} & self._lanes.keys()
         await asyncio.gather(*[self._lanes.pop(number).close() for number in sorted(numbers)])
 

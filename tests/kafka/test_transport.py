@@ -8,7 +8,7 @@ import pytest
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
 
-from needstream.streams import transport
+from needstream.streams import brokers, transport
 from needstream.streams.transport_consumer import Gate
 
 pytestmark = pytest.mark.asyncio
@@ -326,3 +326,15 @@ async def test_the_private_names_the_transport_leans_on_are_there(cluster):
         assert inner._fetcher._fetch_max_wait_ms == inner._fetch_max_wait_ms == 50
         state = consumer._thread.partition_state(next(iter(consumer.assignment())))
         assert [] == missing(state, "has_valid_position", "highwater")
+
+
+async def test_an_app_stops_in_order_while_its_broker_is_away(cluster_of):
+    """The fetcher then rests after a failed fetch, and is cancelled in that rest."""
+    with brokers.choose("embedded") as broker:
+        cluster = cluster_of(broker)
+        async with cluster.taker(cluster.new_topic()) as running:
+            await running.until(running.consumer.assignment)
+            broker.stop()
+            await asyncio.sleep(1.0)
+
+    assert [] == running.events

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import faust
 import orjson
 import pytest
 from faust.types import TP
@@ -12,6 +13,7 @@ from needstream.schemas import codecs
 from needstream.schemas.state import PARTITION_KEY, new_customer, snapshot
 from needstream.streams import lane as lanes
 from needstream.streams import topics
+from needstream.streams.agents.lanes import Lanes
 from needstream.streams.metrics import Metrics
 from needstream.streams.outgoing import Addresses
 from needstream.streams.ownership import LaneAbandoned
@@ -101,7 +103,7 @@ def _score(number: int, score: int, customer_id: str = "c1") -> bytes:
 
 
 def _closed_lane(
-    wire: Wire, group: Group | None = None, *, stop: float | None = None
+    wire: Wire, group: Group | None = None, *, stop: float | None = None, identity_wait_s: float = 60.0
 ) -> tuple[lanes.Lane, MemoryPartition]:
     store = MemoryPartition()
     partition = Partition(topics.MERGED, BANK, scorer=Scorer(BANK.readiness()), store=store)
@@ -115,6 +117,7 @@ def _closed_lane(
         metrics=metrics,
         rejections=Rejections(alert=1.0, stop=stop, metrics=metrics),
         future_tolerance_ms=0,
+        identity_wait_s=identity_wait_s,
     )
     return lanes.Lane(0, partition, store=store, setup=setup), store
 
@@ -468,3 +471,55 @@ async def test_after_a_fault_of_the_broker_nothing_is_repeated_for_a_partition_t
     with pytest.raises(LaneAbandoned):
         await running
     assert ([], [], False) == (wire.sent, list(store.items()), batch.acked)
+
+
+@pytest.mark.asyncio
+async def test_lanes_that_are_not_settled_in_time_all_write_no_more() -> None:
+    """One slow lane must not leave the others unwarned."""
+    wire = Wire()
+    wire.open.clear()
+    opened = [await _lane(wire) for _ in range(2)]
+    working = Lanes(
+        faust.App("settling"), lambda number: opened[number][0], fail=_ignored, ordering_wait_s=0, idle_after_s=9
+    )
+    rounds = []
+    for number, (lane, _) in enumerate(opened):
+        working._lanes[number] = lane
+        lane.add(Delivered(*SCORES))
+        rounds.append(asyncio.ensure_future(lane.run(EVERYTHING_READ)))
+    await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(working.settle([TP(topics.CLICKSTREAM, 0), TP(topics.CLICKSTREAM, 1)]), 0.05)
+    wire.open.set()
+    outcomes = await asyncio.gather(*rounds, return_exceptions=True)
+
+    assert [LaneAbandoned, LaneAbandoned] == [type(outcome) for outcome in outcomes]
+    assert [[], []] == [_customers(store) for _, store in opened]
+
+
+async def _ignored(_error: Exception) -> None:
+    return
+
+
+@pytest.mark.asyncio
+async def test_events_that_wait_too_long_for_a_history_go_on_without_it() -> None:
+    wire = Wire()
+    lane, _ = _closed_lane(wire, identity_wait_s=0.0)
+    await lane.open()
+    known = {"event_time": "2025-03-01T09:00:00Z", "customer_id": "c1", "url": "/loans"}
+    batch = Delivered(
+        orjson.dumps(known | {"event_id": "e1", "event_type": "identify", "anonymous_id": "a1"}),
+        orjson.dumps(known | {"event_id": "e2", "event_type": "page_view"}),
+    )
+    batch.topic = topics.CLICKSTREAM
+    for record in batch.value:
+        record.topic = topics.CLICKSTREAM
+
+    lane.add(batch)
+    await lane._run_once(EVERYTHING_READ, None)
+    assert (1, ["c1"], False) == (len(wire.on(topics.IDENTITIES)), lane.partition.awaiting, batch.acked)
+
+    await lane.run(EVERYTHING_READ)
+    assert ([], True) == (lane.partition.awaiting, batch.acked)
+    assert b"needstream_identity_waits_expired_total 1.0" in lane._setup.metrics.exposition()

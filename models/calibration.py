@@ -1,0 +1,128 @@
+"""Online calibration: a straight line over the logit that turns a raw score into an honest share.
+
+In go raw logits with their matured labels, out comes ``slope * logit + offset`` (Platt, 1999). Each
+label moves the line by one bounded Newton step on its log loss; the curvature that the steps are
+divided by starts from a prior that holds the line to identity and forgets with a half-life. The
+slope is positive, so the ranking is never changed. Identity is served as long as there are too few
+labels or the line has not explained the recent ones better than identity would have.
+"""
+
+from math import isfinite
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from needstream.models import linear, prequential
+from needstream.schemas.signals import Total
+
+MIN_LABELS = 200
+"""Labels, and a tenth of it of each class, before the line may leave identity."""
+
+LARGEST_LOGIT = 12.0
+"""Raw logits are held within this: one score far outside must not turn the line."""
+LARGEST_OFFSET = 6.0
+SLOPES = (0.2, 3.0)
+"""The slopes a line may have, both inclusive."""
+
+HALF_LIFE = 1000
+"""Labels after which an old one counts half."""
+PRIOR = 10.0
+"""What the belief in identity weighs, in units of curvature (40 labels at even odds)."""
+GAIN = 2.0
+"""Nats of log loss by which the line must have beaten identity lately, before it is served."""
+LONGEST_STEP = 0.05
+"""How far one label may move the slope or the offset."""
+
+_STEPS = (-LONGEST_STEP, LONGEST_STEP)
+_OFFSETS = (-LARGEST_OFFSET, LARGEST_OFFSET)
+_KEPT = 0.5 ** (1 / HALF_LIFE)
+
+NotNegative = Annotated[float, Meta(ge=0)]
+Gain = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Slope = Annotated[float, Meta(ge=SLOPES[0], le=SLOPES[1])]
+Offset = Annotated[float, Meta(ge=-LARGEST_OFFSET, le=LARGEST_OFFSET)]
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """A line as plain numbers; the default is identity.
+
+    ``curvature`` is the decayed second derivative of the log loss by slope, by slope and offset,
+    and by offset, needed only to go on learning; ``gain`` the decayed nats it saved against identity.
+    """
+
+    labels: Total = 0
+    positives: Total = 0
+    slope: Slope = 1.0
+    offset: Offset = 0.0
+    gain: Gain = 0.0
+    curvature: tuple[NotNegative, float, NotNegative] = (0.0, 0.0, 0.0)
+
+    def is_warm(self) -> bool:
+        """Whether there were enough labels of both classes, and the line earned its place."""
+        fewest = min(self.positives, self.labels - self.positives)
+        return self.labels >= MIN_LABELS and fewest * 10 >= MIN_LABELS and self.gain > GAIN
+
+    def line(self) -> tuple[float, float]:
+        """Slope and offset to apply: identity until warm."""
+        return (self.slope, self.offset) if self.is_warm() else (1.0, 0.0)
+
+    def logit(self, raw: float) -> float:
+        """The calibrated logit of a raw one."""
+        slope, offset = self.line()
+        return slope * raw + offset
+
+
+IDENTITY = Calibration()
+
+
+class Calibrator:
+    """Learns one line. The caller scores an example first and shows it here afterwards."""
+
+    def __init__(self, learned: Calibration = IDENTITY) -> None:
+        self._labels, self._positives = learned.labels, learned.positives
+        self._slope, self._offset = learned.slope, learned.offset
+        self._gain = learned.gain
+        self._by_slope, self._by_both, self._by_offset = learned.curvature
+
+    def learn(self, raw: float, label: bool) -> None:
+        """Learn one matured label of an example whose raw logit was ``raw``; no number is a no-op."""
+        if not isfinite(raw):
+            return
+        logit = max(-LARGEST_LOGIT, min(LARGEST_LOGIT, raw))
+        said = linear.sigmoid(self._slope * logit + self._offset)
+        saved = prequential.log_loss(linear.sigmoid(logit), label) - prequential.log_loss(said, label)
+        self._gain = self._gain * _KEPT + saved
+        error, curve = said - label, said * (1.0 - said)
+        self._by_slope = self._by_slope * _KEPT + curve * logit * logit
+        self._by_both = self._by_both * _KEPT + curve * logit
+        self._by_offset = self._by_offset * _KEPT + curve
+        # The prior keeps this positive definite, so the division is safe and the step downhill.
+        by_slope, by_offset = self._by_slope + PRIOR, self._by_offset + PRIOR
+        determinant = by_slope * by_offset - self._by_both * self._by_both
+        slope_step = error * (by_offset * logit - self._by_both) / determinant
+        offset_step = error * (by_slope - self._by_both * logit) / determinant
+        self._slope = _within(self._slope - _within(slope_step, _STEPS), SLOPES)
+        self._offset = _within(self._offset - _within(offset_step, _STEPS), _OFFSETS)
+        self._labels += 1
+        self._positives += bool(label)
+
+    def export(self) -> Calibration:
+        """The line as it stands, as numbers; equal labels in equal order give equal numbers."""
+        return Calibration(
+            labels=self._labels,
+            positives=self._positives,
+            slope=self._slope,
+            offset=self._offset,
+            gain=self._gain,
+            curvature=(self._by_slope, self._by_both, self._by_offset),
+        )
+
+
+def is_definite(learned: Calibration) -> bool:
+    """Whether its curvature is one that labels can give, up to rounding; learning on needs that."""
+    by_slope, by_both, by_offset = learned.curvature
+    return by_both * by_both <= by_slope * by_offset * (1 + 1e-6) + 1e-6
+
+
+def _within(number: float, bounds: tuple[float, float]) -> float:
+    return max(bounds[0], min(bounds[1], number))
