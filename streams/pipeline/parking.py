@@ -22,6 +22,11 @@ class Parking:
         """How many events wait."""
         return sum(map(len, self._parked.values())) if self._parked else 0
 
+    @property
+    def earliest_ms(self) -> int | None:
+        """Event time of the earliest event that waits, None without any."""
+        return min((arrival.at_ms for arrivals in self._parked.values() for arrival in arrivals), default=None)
+
     def keys(self) -> list[str]:
         """The waiting customers, longest first."""
         return list(self._parked)

@@ -161,12 +161,19 @@ class Partition:
                 deduplicator.settle(state, origin, waiting_from=waiting_from[origin])
             snapshots[customer_id] = states.snapshot(state)
         if snapshots:
-            reached = states.partition_snapshot(self.watermark.newest_ms, self.watermark.at_ms)
-            snapshots[states.PARTITION_KEY] = reached
+            snapshots[states.PARTITION_KEY] = self._own_snapshot()
         self._touched = {}
         self._taken, self._rung = [], set()
         self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
         return snapshots
+
+    def _own_snapshot(self) -> bytes:
+        """How far time has come, but not past an event that waits for a history: it will be read again after a crash."""
+        newest_ms, watermark_ms, parked_ms = self.watermark.newest_ms, self.watermark.at_ms, self._parking.earliest_ms
+        if parked_ms is not None and newest_ms is not None and watermark_ms is not None:
+            newest_ms = min(newest_ms, parked_ms)
+            watermark_ms = min(watermark_ms, parked_ms - self.definitions.allowed_lateness_ms)
+        return states.partition_snapshot(newest_ms, watermark_ms)
 
     def rollback(self) -> None:
         """Undo everything since the last flush: what was applied is held back again, as after a crash."""

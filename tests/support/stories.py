@@ -199,11 +199,42 @@ class Cluster:
     def feed(self, log: Iterable[inputs.Arrival]) -> "Cluster":
         """Give every arrival to the partition of its key."""
         for arrival in log:
-            number = partition_of(arrival.key, len(self.runs))
-            self.runs[number].feed([msgspec.structs.replace(arrival, partition=number)])
+            self._give(arrival)
             if self._chance.random() < 0.02:
                 self._deliver()
         return self
+
+    def feed_and_crash(self, log: Iterable[inputs.Arrival]) -> int:
+        """The same, while partitions flush and crash at random, also between the snapshots of one flush.
+
+        Returns:
+            How many crashes there were while customers waited for a history.
+        """
+        given: list[list[inputs.Arrival]] = [[] for _ in self.runs]
+        committed = [dict.fromkeys(topics.MERGED, 0) for _ in self.runs]
+        hit = 0
+        for arrival in log:
+            given[self._give(arrival)].append(arrival)
+            number = self._chance.randrange(len(self.runs))
+            run, draw = self.runs[number], self._chance.random()
+            if draw < 0.02:
+                self._deliver()
+            elif draw < 0.05:
+                committed[number] = run.flush()
+            elif draw < 0.07:
+                snapshots = list(run.partition.flush().items())
+                run.store.write(dict(snapshots[: self._chance.randrange(len(snapshots) + 1)]))
+                hit += bool(run.partition.awaiting)
+                run.restart()
+                for again in given[number]:
+                    if again.offset >= committed[number][again.topic]:
+                        run.feed([msgspec.structs.replace(again, partition=number)])
+        return hit
+
+    def _give(self, arrival: inputs.Arrival) -> int:
+        number = partition_of(arrival.key, len(self.runs))
+        self.runs[number].feed([msgspec.structs.replace(arrival, partition=number)])
+        return number
 
     def finish(self, *, until: int) -> "Cluster":
         """Deliver every message, read to the end, let time pass."""
