@@ -10,15 +10,20 @@ from collections.abc import Container, Iterable
 
 from msgspec import Struct
 
+from needstream.schemas.state import StateVersionError
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.inputs import Arrival
 from needstream.streams.pipeline.partition import Partition
+from needstream.streams.stores import StoreDamaged, StoreRefused
 
 STEPS_PER_ROUND = 1_000
 """The most events and alarms of one round: bounds memory, and how long other lanes must wait."""
 
 ATTEMPTS = 3
 """How often a record may make its step fail before it is given up."""
+
+NOT_THE_RECORD = (StoreDamaged, StoreRefused, StateVersionError, MemoryError, OSError)
+"""What the states' storage or the machine has to answer for, whatever record met it."""
 
 _LOG = logging.getLogger("needstream.steps")
 
@@ -55,7 +60,7 @@ class Steps:
             expired: customers who wait for a visitor's history no longer.
 
         Raises:
-            Exception: a step failed that no record caused, such as an alarm.
+            Exception: a step failed that no record caused, such as an alarm, or the storage failed.
         """
         partition = self._partition
         held = len(partition.merger)
@@ -64,6 +69,8 @@ class Steps:
             for customer_id in expired:
                 emitted += partition.stop_awaiting(customer_id)
             emitted += partition.advance(at_end, most=1 if self._careful else STEPS_PER_ROUND)
+        except NOT_THE_RECORD:
+            raise
         except Exception as error:
             culprit = partition.in_work
             released = held - len(partition.merger)

@@ -168,7 +168,7 @@ class Partition:
         return snapshots
 
     def _own_snapshot(self) -> bytes:
-        """How far time has come, but not past an event that waits for a history: it will be read again after a crash."""
+        """How far time has come, but not past an event that waits for a history: a crash has it read again."""
         newest_ms, watermark_ms, parked_ms = self.watermark.newest_ms, self.watermark.at_ms, self._parking.earliest_ms
         if parked_ms is not None and newest_ms is not None and watermark_ms is not None:
             newest_ms = min(newest_ms, parked_ms)

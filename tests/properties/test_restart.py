@@ -76,7 +76,7 @@ def test_a_crash_between_the_snapshots_of_one_round_ends_like_an_uninterrupted_r
 
 @pytest.mark.parametrize("seed", range(3))
 def test_crashes_lose_and_repeat_no_message_between_partitions(population, lived, seed):
-    """Each partition flushes and crashes when it likes, while histories are on their way and customers wait for them."""
+    """Each partition flushes and crashes when it likes, while histories are on their way and customers wait."""
     cluster = stories.Cluster(population.definitions, 3, scorer=population.scorer, seed=seed)
     hit = cluster.feed_and_crash(population.log)
     cluster.finish(until=max(each.at_ms for each in population.log))
