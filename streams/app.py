@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from importlib.metadata import version
 
 import faust
@@ -212,33 +212,40 @@ async def run(worker: Worker, stop: asyncio.Event) -> None:
     """Run a worker until ``stop`` is set or it crashes; ``stop`` counts from the first moment.
 
     Raises:
-        BaseException: what kept the worker from starting, or the first error that stopped it.
+        BaseException: what kept the worker from starting, or the first error that stopped it; an error of the stop
+            itself only where there was none before.
     """
     facts = {"pack": worker.definitions.version, "partitions": worker.partitions, "app": worker.settings.app_id}
     _LOG.info("worker starting", extra={"facts": facts})
+    first: BaseException | None = None
+    try:
+        await _work(worker, stop)
+    except BaseException as error:
+        first = error
+        raise
+    finally:
+        await _release(worker, first)
+
+
+async def _work(worker: Worker, stop: asyncio.Event) -> None:
     app = worker.app
     stopped = asyncio.ensure_future(stop.wait())
     starting = asyncio.ensure_future(_start(worker))
     halted = asyncio.ensure_future(app.wait_until_stopped())
+    kept_from_starting: BaseException | None = None
     try:
-        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopped, starting, halted}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
-            starting.result()
-            await asyncio.wait({halted, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            kept_from_starting = starting.exception()
+            if kept_from_starting is None:
+                await asyncio.wait({stopped, halted}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for waiter in (starting, halted, stopped):
+        for waiter in (stopped, starting, halted):
             waiter.cancel()
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
-        except Exception:
-            # A crash ends the consumer's thread, and the stop may trip over that: what matters is why it crashed.
-            if worker.fault is None and app.crash_reason is None:
-                raise
-            _LOG.warning("not stopped in order", exc_info=True)
-        finally:
-            await worker.finish()
-    fault = worker.fault or app.crash_reason
+        # A start that was broken off has to be over before anything of it is released; what it says then is no news.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(stopped, starting, halted, return_exceptions=True), STOP_WITHIN_S)
+    fault = worker.fault or app.crash_reason or kept_from_starting
     if fault is not None:
         raise fault
 
@@ -246,3 +253,30 @@ async def run(worker: Worker, stop: asyncio.Event) -> None:
 async def _start(worker: Worker) -> None:
     await worker.prepare()
     await worker.app.start()
+
+
+async def _release(worker: Worker, first: BaseException | None) -> None:
+    """Stop the app, and in any case release the rest; raise what went wrong only now, unless something did before."""
+    errors: list[Exception] = []
+    try:
+        errors += await _errors(_stop(worker.app))
+    finally:
+        errors += await _errors(worker.finish())
+    later = worker.fault or worker.app.crash_reason or next(iter(errors), None)
+    if first is None and later is not None:
+        raise later
+
+
+async def _stop(app: faust.App) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
+
+
+async def _errors(step: Awaitable[None]) -> list[Exception]:
+    try:
+        await step
+    except Exception as error:
+        # A crash ends the consumer's thread, and the stop may trip over that: what matters is why it crashed.
+        _LOG.warning("not stopped in order", exc_info=True)
+        return [error]
+    return []

@@ -4,19 +4,21 @@ In comes the broker; out go the topic's facts and its records, partition by part
 partition counts as read only once everything up to the end it had when asked for is given back.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiokafka
+from aiokafka.errors import KafkaError
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
-from needstream.streams import topic_admin, topics, transport
+from needstream.streams import sending, topic_admin, topics, transport
 from needstream.streams.brokers import interface
 
 TABLE = "customer-states"
@@ -49,6 +51,9 @@ SILENCE_S = 15.0
 FETCH_WAIT_MS = 100
 FETCH_BYTES = 4 * 1024**2
 RECORDS_AT_ONCE = 2_000
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+"""Between two attempts to read while the broker is away."""
 
 
 _LOG = logging.getLogger("needstream.changelog")
@@ -235,9 +240,37 @@ async def reader(broker: str, topic: str) -> AsyncIterator[Reader]:
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         transport.rest_between_empty_fetches(consumer)
         yield Reader(consumer, topic)
     finally:
         await consumer.stop()
+
+
+async def outlasting(
+    work: Callable[[], Awaitable[None]], *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Do something that reads the topic, from its beginning again after each fault of the broker; one line says so.
+
+    It ends when the work is done or whoever waits for it gives up: cancel it.
+
+    Args:
+        work: may be done again after any part of it.
+        pause: waits for so many seconds.
+
+    Raises:
+        KafkaError: a fault that waiting does not mend.
+    """
+    faults = 0
+    while True:
+        try:
+            return await work()
+        except KafkaError as fault:
+            if not sending.is_of_broker(fault):
+                raise
+            if not faults:
+                facts = {"cause": type(fault).__name__}
+                _LOG.warning("the changelog cannot be read; trying until it can", extra={"facts": facts})
+        await pause(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(faults, 10)))
+        faults += 1

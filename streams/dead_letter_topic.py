@@ -118,8 +118,6 @@ def letter_of(record: Any) -> Letter | None:
     told = {name: (content or b"").decode("utf-8", "replace") for name, content in headers[end:]}
     if any(name not in told for name in _REQUIRED):
         return None
-    nulls = told.get(outputs.NULL_HEADERS, "").split()
-    originals = tuple((name, None if str(place) in nulls else had) for place, (name, had) in enumerate(headers[:end]))
     try:
         reason = RejectReason(told["needstream.reason"])
         partition, offset = int(told["__streams.errors.partition"]), int(told["__streams.errors.offset"])
@@ -136,7 +134,7 @@ def letter_of(record: Any) -> Letter | None:
         key=record.key,
         value=record.value,
         timestamp_ms=record.timestamp if record.timestamp >= 0 else None,
-        headers=originals,
+        headers=headers[:end],
         replay_of=told.get(outputs.REPLAY_OF, ""),
         omitted=told.get(outputs.OMITTED, ""),
     )

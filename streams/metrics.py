@@ -15,6 +15,7 @@ pack); never a customer, an event or a session.
     needstream_suppressed_total{gate}                    candidates stopped, by gate
     needstream_sessions_closed_total                     session windows closed
     needstream_examples_total{model,label}               labelled examples released
+    needstream_expired_records_total{topic}              records removed before they were read, as found at the start
     needstream_fenced_writes_total                       snapshots of another worker that the owner overwrote
     needstream_batch_seconds                             one round: apply, send, store
     needstream_signal_latency_seconds                    record on the topic to its signal sent
@@ -66,6 +67,9 @@ class Metrics:
         self.suppressed = Counter("needstream_suppressed", "Candidates stopped.", ["gate"], registry=registry)
         self.sessions = Counter("needstream_sessions_closed", "Session windows closed.", registry=registry)
         self.examples = Counter("needstream_examples", "Labelled examples.", ["model", "label"], registry=registry)
+        self.expired_records = Counter(
+            "needstream_expired_records", "Records removed before they were read.", ["topic"], registry=registry
+        )
         self.fenced_writes = Counter(
             "needstream_fenced_writes", "Snapshots of another worker that the owner overwrote.", registry=registry
         )

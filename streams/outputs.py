@@ -25,9 +25,6 @@ LARGEST_LETTER_BYTES = 1_980_000
 ORIGINALS_END = "needstream.original-headers"
 """The last header of this name ends the record's own headers; its value counts them."""
 
-NULL_HEADERS = "needstream.null-headers"
-"""Which of the record's own headers had no value, counted from 0; they are written as empty."""
-
 REPLAY_OF = "needstream.replay-of"
 OMITTED = "needstream.omitted"
 
@@ -208,7 +205,7 @@ def dead_letter_line(letter: DeadLetter) -> bytes:
     )
 
 
-def dead_letter_headers(letter: DeadLetter, exception: str = "Rejected") -> Headers:
+def dead_letter_headers(letter: DeadLetter, exception: str = "Rejected") -> list[tuple[str, bytes | None]]:
     """The record's own headers, then error headers in Kafka Streams' names and our own family.
 
     The first of ours is `ORIGINALS_END`. Whoever asks for the last header of a name gets ours, whatever the record had.
@@ -226,14 +223,11 @@ def dead_letter_headers(letter: DeadLetter, exception: str = "Rejected") -> Head
         "needstream.remedy": letter.remedy,
         "needstream.stage": letter.reason.value.partition("_")[0],
     }
-    if nulls := [str(place) for place, (_, content) in enumerate(letter.headers) if content is None]:
-        ours[NULL_HEADERS] = " ".join(nulls)
     if letter.replay_of:
         ours[REPLAY_OF] = letter.replay_of
     if letter.omitted:
         ours[OMITTED] = letter.omitted
-    originals = [(name, content or b"") for name, content in letter.headers]
-    return originals + [(name, text.encode("utf-8", "replace")) for name, text in ours.items()]
+    return [*letter.headers, *((name, text.encode("utf-8", "replace")) for name, text in ours.items())]
 
 
 def replay_mark(partition: int, offset: int) -> str:

@@ -20,8 +20,8 @@ from needstream.streams import transport
 
 _LOG = logging.getLogger("needstream.sending")
 
-#: Key, value, headers and timestamp in milliseconds since the epoch; None for the timestamp means now.
-Record: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]], int | None]
+#: Key, value, headers (a value may be None) and timestamp in milliseconds since the epoch; no timestamp means now.
+Record: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]], int | None]
 MayRepeat: TypeAlias = Callable[[int], Awaitable[bool]]
 
 RETRIES = 5
@@ -98,7 +98,7 @@ async def _send_partition(
             return await _send_from(producer, tp, records=records[acknowledged:])
         except _Interrupted as fault:
             acknowledged += fault.acknowledged
-            if not _is_of_broker(fault.cause):
+            if not is_of_broker(fault.cause):
                 raise fault.cause from None
             if attempt >= RETRIES:
                 facts = {"topic": tp.topic, "partition": tp.partition, "cause": type(fault.cause).__name__}
@@ -109,7 +109,7 @@ async def _send_partition(
                 raise fault.cause from None
 
 
-def _is_of_broker(fault: KafkaError) -> bool:
+def is_of_broker(fault: KafkaError) -> bool:
     """Whether the same records may be accepted later: no fault of theirs, nor of ours."""
     # What aiokafka could not deliver within the request timeout counts as not retriable there.
     return bool(fault.retriable) or isinstance(fault, KafkaTimeoutError)
@@ -162,4 +162,4 @@ async def _send_from(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Se
 def _size(record: Record) -> int:
     key, value, headers, _ = record
     size = RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    return size + sum(len(name.encode()) + len(content) + 10 for name, content in headers)
+    return size + sum(len(name.encode()) + len(content or b"") + 10 for name, content in headers)

@@ -101,12 +101,18 @@ class CustomerStates:
     async def restore(self, partitions: Iterable[int], *, keep: Iterable[int] = ()) -> None:
         """Complete the stores of these partitions from the changelog and close all others but those to ``keep``.
 
+        While the broker is away it is tried again, for as long as this is awaited.
+
         Raises:
             StateVersionError: the changelog has a state that this program cannot read.
+            KafkaError: a fault that waiting does not mend.
         """
-        wanted = sorted(set(partitions))
+        wanted, kept = sorted(set(partitions)), frozenset(keep)
+        await changelog.outlasting(lambda: self._restore(wanted, kept))
+
+    async def _restore(self, wanted: list[int], kept: frozenset[int]) -> None:
         async with self._restoring:
-            for number in self._open.keys() - set(wanted) - set(keep):
+            for number in self._open.keys() - set(wanted) - kept:
                 self._open.pop(number).close()
             async with changelog.reader(self._broker, self.changelog) as reader:
                 at_ms = time.time_ns() // 1_000_000

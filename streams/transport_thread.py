@@ -1,6 +1,6 @@
 """The thread in which aiokafka fetches for the batch transport, and what it knows of each partition's position.
 
-Private names of aiokafka are used here and nowhere else.
+Private names of aiokafka are used here and in `transport_records` only.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from needstream.streams import transport_records
 from needstream.streams.pulse import Pulse
 
 #: How long the broker may hold a fetch of idle partitions. Faust asks for 1.5 s, and meanwhile a busy partition of the
@@ -71,6 +72,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the consumer."""
         await super().on_start()
         consumer = self._ensure_consumer()
+        transport_records.read_any_header_name(consumer)  # the first of the two: it starts from aiokafka's own fetch
         rest_between_empty_fetches(consumer)
         self._feel_pulse(consumer._coordinator)
 

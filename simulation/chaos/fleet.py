@@ -145,9 +145,9 @@ class Fleet:
         self.workers.remove(worker)
         allowed = (0,) if worker.ready() else (0, -signal.SIGTERM)
         code = worker.stop()
+        self.bury()  # the embedded broker also forgets to tell the others of a leave that falls into a rebalance
         if code not in allowed:
             said = "did not stop in time" if code is None else f"stopped with exit code {code}"
-            self.bury()
             self.fail(f"worker {worker.slot} {said}: {worker.last_words()}")
 
     def revive(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from needstream.streams import changelog, state_folder, topic_admin
+from needstream.streams import changelog, input_offsets, state_folder, topic_admin
 from needstream.streams.brokers import interface
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(broker: options.Broker = None) -> None:
-    """Check settings, pack, broker, topics, changelog and local state; exit code 1 if a worker could not run."""
+    """Check settings, pack, broker, topics, changelog, offsets and local state; exit code 1 if anything is wrong."""
     settings = from_environment()
     address = options.broker_address(broker)
     findings = 0
@@ -28,6 +28,7 @@ def doctor(broker: options.Broker = None) -> None:
         ("broker", lambda: _broker(address)),
         ("topics", lambda: _topics(address)),
         ("changelog", lambda: _changelog(address, settings.app_id)),
+        ("offsets", lambda: _offsets(address, settings)),
         ("store", lambda: _store(settings)),
     ):
         problems = list(_guarded(examine))
@@ -69,6 +70,12 @@ def _topics(address: str) -> Iterator[str]:
 
 def _changelog(address: str, app_id: str) -> Iterator[str]:
     yield from (str(problem) for problem in changelog.check(address, app_id))
+
+
+def _offsets(address: str, settings: Settings) -> Iterator[str]:
+    if interface.answers(address):
+        findings = input_offsets.examine(address, settings.app_id, learns=settings.models is None)
+        yield from (str(finding) for finding in findings)
 
 
 def _store(settings: Settings) -> Iterator[str]:

@@ -8,6 +8,7 @@ from needstream.schemas.state import StateVersionError
 from needstream.streams.brokers import BrokerUnavailable
 from needstream.streams.erasing import ReceiptMissing
 from needstream.streams.event_files import DamagedFile
+from needstream.streams.offset_findings import OffsetsRefused
 from needstream.streams.packs.loader import PackRefused
 from needstream.streams.receipts import ReceiptRefused
 from needstream.streams.rejections import TooManyDeadLetters
@@ -20,6 +21,7 @@ FAILURES: tuple[type[Exception], ...] = (
     DamagedFile,
     KafkaError,
     OSError,
+    OffsetsRefused,
     PackRefused,
     ReceiptMissing,
     ReceiptRefused,

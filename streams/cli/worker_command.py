@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import typer
 from kafka import KafkaConsumer
 
-from needstream.streams import logs, topic_admin, topics
+from needstream.streams import input_offsets, logs, topic_admin, topics
 from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
 from needstream.streams.stores import StoreDamaged
@@ -31,12 +31,13 @@ def worker() -> None:
     logs.configure(settings.log_level)
     topic_admin.require(settings.broker)
     partitions = _input_partitions(settings.broker)
+    expired = input_offsets.require(settings.broker, settings.app_id, learns=settings.models is None)
     try:
-        loop_factory(settings, partitions)()
+        loop_factory(settings, partitions, expired=expired)()
     except StoreDamaged as error:
         # Found while it ran and marked: a start moves it aside and rebuilds it. A second find is somebody's to look at.
         _LOG.warning("worker starts again", extra={"facts": {"why": str(error)}})
-        loop_factory(settings, partitions)()
+        loop_factory(settings, partitions, expired=expired)()
 
 
 def _input_partitions(broker: str) -> int:
@@ -48,8 +49,14 @@ def _input_partitions(broker: str) -> int:
         consumer.close()
 
 
-def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
-    """A call that runs one worker on the fastest event loop there is."""
+def loop_factory(settings: Settings, partitions: int, *, expired: Mapping[str, int]) -> Callable[[], None]:
+    """A call that runs one worker on the fastest event loop there is.
+
+    Args:
+        settings: how to run.
+        partitions: the partition count of the input topics.
+        expired: how many records of each topic were removed unread, for the metrics.
+    """
     from needstream.streams.app import Worker
     from needstream.streams.app import run as run_worker
 
@@ -58,7 +65,10 @@ def loop_factory(settings: Settings, partitions: int) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        await run_worker(Worker(settings, partitions), stop)
+        worker = Worker(settings, partitions)
+        for topic, count in expired.items():
+            worker.metrics.expired_records.labels(topic).inc(count)
+        await run_worker(worker, stop)
 
     def run() -> None:
         new_loop = asyncio.new_event_loop

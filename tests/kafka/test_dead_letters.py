@@ -5,7 +5,7 @@ import functools
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -431,21 +431,21 @@ def test_a_cluster_without_the_topics_is_told_what_to_do(
 
 
 def _written(bootstrap: str, *letters: DeadLetter) -> list[Place]:
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    sent = [
-        producer.send(
-            topics.DEAD_LETTERS,
-            key=letter.key,
-            value=letter.value,
-            headers=outputs.dead_letter_headers(letter),
-            partition=letter.partition,
-            timestamp_ms=letter.timestamp_ms,
-        )
-        for letter in letters
-    ]
-    places = [Place(each.get(30).partition, each.get(30).offset) for each in sent]
-    producer.close()
-    return places
+    return asyncio.run(_write(bootstrap, letters))
+
+
+async def _write(bootstrap: str, letters: Iterable[DeadLetter]) -> list[Place]:
+    """As the worker does it: only aiokafka's batches take a header without a value."""
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        sent = []
+        for letter in letters:
+            batch = producer.create_batch()
+            headers = outputs.dead_letter_headers(letter)
+            batch.append(key=letter.key, value=letter.value, headers=headers, timestamp=letter.timestamp_ms)
+            batch.close()
+            sent.append(await producer.send_batch(batch, topics.DEAD_LETTERS, partition=letter.partition))
+        stored = await asyncio.gather(*sent)
+    return [Place(each.partition, each.offset) for each in stored]
 
 
 async def _send_exactly(bootstrap: str, key: bytes | None, *, value: bytes | None, headers: list[Any]) -> None:

@@ -28,7 +28,7 @@ async def test_keys_values_headers_and_timestamps_arrive_as_given(cluster, sende
     topic = cluster.new_topic(2)
     now_ms = time.time_ns() // 1_000_000  # brokers refuse the future and may drop the past
     records = [
-        (b"k", b"v", [("ce_id", b"1"), ("ce_type", b"")], now_ms),
+        (b"k", b"v", [("ce_id", b"1"), ("ce_type", b""), ("none", None)], now_ms),
         (None, b"keyless", [], now_ms + 1),
         (b"k", None, [], now_ms - 5),
     ]

@@ -152,6 +152,46 @@ async def test_a_partition_that_goes_and_comes_back_lacks_nothing(fresh_broker: 
 # -- what must not be completed --------------------------------------------------------------------------------------
 
 
+@pytest.mark.asyncio
+async def test_a_restore_outlasts_a_broker_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    with brokers.choose("embedded") as broker:
+        topic_admin.apply(broker.bootstrap, 2)
+        started = _states(broker, None)
+        await started.prepare()
+        await _send(broker, {"a": _snapshot("a")})
+        broker.stop()
+        restoring = asyncio.create_task(started.restore([0]))
+        while not _warnings(caplog) and not restoring.done():
+            await asyncio.sleep(0.05)
+        waited = not restoring.done()
+        await asyncio.to_thread(broker.start)
+        await asyncio.wait_for(restoring, 30)
+
+        assert waited
+        assert {"a": _snapshot("a")} == dict(started.partition(0).items())
+        assert ["the changelog cannot be read; trying until it can"] == _warnings(caplog)
+        started.close()
+
+
+@pytest.mark.asyncio
+async def test_a_restore_that_nobody_waits_for_any_more_ends_while_the_broker_is_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with brokers.choose("embedded") as broker:
+        topic_admin.apply(broker.bootstrap, 2)
+        started = _states(broker, None)
+        await started.prepare()
+        broker.stop()
+        restoring = asyncio.create_task(started.restore([0]))
+        while not _warnings(caplog) and not restoring.done():
+            await asyncio.sleep(0.05)
+        restoring.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await restoring
+        started.close()
+
+
 async def _left_behind(broker: brokers.Broker, folder: Path) -> None:
     """A worker knows `removed` and `kept`, then another one has the partition and `removed` is removed."""
     known, _ = await _restored(broker, folder)

@@ -40,7 +40,7 @@ def test_crashes_anywhere_end_like_an_uninterrupted_run(crowd, seed):
         if chance.random() < 0.2:
             run.restart()
             crashes += 1
-            run.feed(each for each in crowd.log[:read] if each.offset >= committed[each.topic])
+            run.reread([each for each in crowd.log[:read] if each.offset >= committed[each.topic]], chance)
     run.finish()
 
     assert crashes > 3

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs
-from needstream.schemas.state import PARTITION_KEY, new_customer, snapshot
+from needstream.schemas.state import PARTITION_KEY, StateVersionError, new_customer, snapshot
 from needstream.streams import lane as lanes
 from needstream.streams import topics
 from needstream.streams.agents.lanes import Lanes
@@ -26,7 +26,7 @@ from needstream.streams.rejections import Rejections, TooManyDeadLetters
 from needstream.streams.sending import MayRepeat
 from needstream.streams.snapshot_writer import Found
 from needstream.streams.steps import ATTEMPTS
-from needstream.streams.stores import MemoryPartition
+from needstream.streams.stores import MemoryPartition, StoreDamaged, StoreRefused
 
 BANK = loader.load("bank")
 CHANGELOG = TP("changelog", 0)
@@ -102,10 +102,32 @@ def _score(number: int, score: int, customer_id: str = "c1") -> bytes:
     return orjson.dumps(event | {"score": score})
 
 
+class Faulty(MemoryPartition):
+    """A store that fails each time a step asks for one customer, and not when the step is taken back."""
+
+    def __init__(self, customer_id: str, fault: Exception) -> None:
+        super().__init__()
+        self._customer_id = customer_id
+        self._fault = fault
+        self._asked = 0
+
+    def get(self, customer_id: str) -> bytes | None:
+        if customer_id == self._customer_id:
+            self._asked += 1
+            if self._asked % 2:
+                raise self._fault
+        return super().get(customer_id)
+
+
 def _closed_lane(
-    wire: Wire, group: Group | None = None, *, stop: float | None = None, identity_wait_s: float = 60.0
+    wire: Wire,
+    group: Group | None = None,
+    *,
+    stop: float | None = None,
+    identity_wait_s: float = 60.0,
+    store: MemoryPartition | None = None,
 ) -> tuple[lanes.Lane, MemoryPartition]:
-    store = MemoryPartition()
+    store = store or MemoryPartition()
     partition = Partition(topics.MERGED, BANK, scorer=Scorer(BANK.readiness()), store=store)
     metrics = Metrics("0", BANK.version)
     setup = lanes.LaneSetup(
@@ -362,6 +384,26 @@ async def test_a_step_that_no_record_makes_fail_stops_the_worker(monkeypatch: py
         await lane.run(EVERYTHING_READ, tick_ms=2**41)
 
     assert [] == wire.on(topics.DEAD_LETTERS)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "fault", [StoreDamaged("s.db"), StoreRefused("s.db"), StateVersionError("state"), OSError(), MemoryError()]
+)
+async def test_a_fault_of_the_storage_is_never_blamed_on_the_record_that_met_it(fault: Exception) -> None:
+    wire, batch = Wire(), Delivered(*SCORES)
+    lane, store = _closed_lane(wire, store=Faulty("c2", fault))
+    await lane.open()
+
+    lane.add(batch)
+    with pytest.raises(type(fault)) as raised:
+        await lane.run(EVERYTHING_READ)
+
+    assert fault is raised.value
+    assert ([], [], False) == (wire.sent, list(store.items()), batch.acked)
+
+    await lane.run(EVERYTHING_READ)
+    assert ([], False) == (wire.sent, batch.acked)
 
 
 @pytest.mark.asyncio

@@ -132,6 +132,22 @@ class Run:
             self.advance(at_end)
         return self
 
+    def reread(self, again: Iterable[inputs.Arrival], chance: random.Random) -> None:
+        """Take in what is delivered again after a crash: each topic at its own pace, rounds ending anywhere."""
+        queues: dict[str, list[inputs.Arrival]] = {}
+        for arrival in again:
+            queues.setdefault(arrival.topic, []).append(arrival)
+        while queues:
+            topic = chance.choice(sorted(queues))
+            some, queues[topic] = queues[topic][:20], queues[topic][20:]
+            if not queues[topic]:
+                del queues[topic]
+            for arrival in some:
+                self.partition.push(arrival)
+            self.advance(ALL - queues.keys() - {topics.CLICKSTREAM, topics.TRANSACTIONS})
+            if chance.random() < 0.3:
+                self.flush()
+
     def advance(self, at_end: frozenset[str] = CAUGHT_UP) -> None:
         """Apply what may be applied."""
         for emission in self.partition.advance(at_end):
@@ -226,9 +242,8 @@ class Cluster:
                 run.store.write(dict(snapshots[: self._chance.randrange(len(snapshots) + 1)]))
                 hit += bool(run.partition.awaiting)
                 run.restart()
-                for again in given[number]:
-                    if again.offset >= committed[number][again.topic]:
-                        run.feed([msgspec.structs.replace(again, partition=number)])
+                again = [each for each in given[number] if each.offset >= committed[number][each.topic]]
+                run.reread([msgspec.structs.replace(each, partition=number) for each in again], self._chance)
         return hit
 
     def _give(self, arrival: inputs.Arrival) -> int:
