@@ -233,6 +233,10 @@ class Lane:
     def hear_anew(self) -> None:
         """Begin to count every silence and every wait anew: for a while nothing could be heard."""
         self.hearing.begin_anew(time.monotonic())
+        self.wait_anew()
+
+    def wait_anew(self) -> None:
+        """Begin to count anew how long customers have waited for a visitor's history."""
         self._awaiting_since_s = {}
 
     @property
@@ -244,6 +248,11 @@ class Lane:
     def waiting(self) -> int:
         """How many records are held back, for merge order or for a visitor's history."""
         return self.partition.waiting
+
+    @property
+    def parked(self) -> int:
+        """How many records are held back for a visitor's history alone."""
+        return self.partition.waiting - len(self.partition.merger)
 
     @property
     def has_work(self) -> bool:

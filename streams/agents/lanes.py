@@ -157,6 +157,9 @@ class Lanes:
             _LOG.exception("lane not opened", extra={"facts": {"partition": lane.number}})
             await self._fail(error)
 
+    def _has_read_everything(self) -> bool:
+        return all(len(self._read_to_end(lane)) == len(topics.MERGED) for lane in self._lanes.values())
+
     def _read_to_end(self, lane: Lane) -> frozenset[str]:
         consumer = transport.consumer(self._app)
         return frozenset(topic for topic in topics.MERGED if consumer.position_is_at_end(TP(topic, lane.number)))
@@ -177,6 +180,8 @@ class Lanes:
         if not lane.is_certain:
             lane.hear_anew()  # without the broker nobody can speak
             return
+        if not self._has_read_everything():
+            lane.wait_anew()  # the visitor's partition may be one that is still behind
         at_end = self._at_end(lane)
         tick_ms = None
         if len(at_end) == len(topics.MERGED):
@@ -203,17 +208,25 @@ class Lanes:
         return furthest
 
     def _restrain(self, lane: Lane) -> None:
-        """While too much waits, hold the inputs that are ahead of the slowest; all of them until the lane is open."""
+        """While too much waits, hold what is ahead of the slowest; everything until the lane is open."""
         consumer = transport.consumer(self._app)
         held: frozenset[str] = frozenset()
         if lane.waiting > MOST_WAITING:
-            held = lane.partition.merger.ahead(self._read_to_end(lane)) if lane.is_open else frozenset(topics.MERGED)
+            held = self._to_hold(lane)
         for topic in topics.MERGED:
             place = TP(topic, lane.number)
             if topic in held:
                 consumer.hold(place)
             else:
                 consumer.release(place)
+
+    def _to_hold(self, lane: Lane) -> frozenset[str]:
+        if not lane.is_open:
+            return frozenset(topics.MERGED)
+        if lane.parked > MOST_WAITING:
+            return frozenset(topics.INPUTS)
+        # Never what brings the histories that others wait for.
+        return lane.partition.merger.ahead(self._read_to_end(lane)) - {topics.IDENTITIES}
 
 
 def _note_abandoned(number: int) -> None:

@@ -51,11 +51,11 @@ def mark_applied(state: CustomerState, origin: str, *, offset: int) -> None:
         insort(known, offset)
 
 
-def settle(state: CustomerState, origin: str, *, waiting_from: int | None) -> None:
-    """Fold offsets below ``waiting_from`` together: of this origin nothing earlier still waits, None for nothing."""
+def settle(state: CustomerState, origin: str, *, settled_to: int) -> None:
+    """Fold the offsets below ``settled_to`` together: of this origin nothing earlier has still to come."""
     known = state.applied[origin]
-    if waiting_from is None:
+    if known[-1] < settled_to:
         state.applied[origin] = [known[-1]]
         return
-    through = max(known[0], waiting_from - 1)
+    through = max(known[0], settled_to - 1)
     state.applied[origin] = [through, *(offset for offset in known[1:] if offset > through)]

@@ -63,6 +63,7 @@ class Partition:
         self._rung: set[str] = set()
         self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
         self._dropped: set[tuple[str, int]] = set()
+        self._read_to = dict.fromkeys(topics, 0)
 
     def admit(self, customer_id: str, stored: bytes) -> None:
         """Take note of a stored snapshot: its alarms ring when their time comes.
@@ -82,6 +83,7 @@ class Partition:
 
     def push(self, arrival: Arrival) -> None:
         """Take in a decoded event; ``advance`` applies it when its turn has come."""
+        self._read_to[arrival.topic] = max(self._read_to[arrival.topic], arrival.offset + 1)
         self.merger.push(arrival)
 
     def advance(self, at_end: Container[str], *, most: int = _ALL) -> Iterator[Emission]:
@@ -149,16 +151,16 @@ class Partition:
 
         The last one is the partition's own: where it is stored, all before it are.
         """
-        waiting_from: dict[str, int | None] = {}
+        settled_to: dict[str, int] = {}
         snapshots: dict[str, bytes | None] = {}
         for customer_id, state in self._touched.items():
             if state is None:
                 snapshots[customer_id] = None
                 continue
             for origin in state.applied:
-                if origin not in waiting_from:
-                    waiting_from[origin] = self.waiting_from(origin.rpartition("-")[0])
-                deduplicator.settle(state, origin, waiting_from=waiting_from[origin])
+                if origin not in settled_to:
+                    settled_to[origin] = self._settled_to(origin.rpartition("-")[0])
+                deduplicator.settle(state, origin, settled_to=settled_to[origin])
             snapshots[customer_id] = states.snapshot(state)
         if snapshots:
             snapshots[states.PARTITION_KEY] = self._own_snapshot()
@@ -166,6 +168,15 @@ class Partition:
         self._taken, self._rung = [], set()
         self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
         return snapshots
+
+    def _settled_to(self, topic: str) -> int:
+        """The offset before which every record of the topic has been read and waits for nothing.
+
+        After a crash a state may hold records that come only now: what has not been read again yet settles nothing.
+        """
+        waiting_from = self.waiting_from(topic)
+        read_to = self._read_to.get(topic, 0)
+        return read_to if waiting_from is None else min(waiting_from, read_to)
 
     def _own_snapshot(self) -> bytes:
         """How far time has come, but not past an event that waits for a history: a crash has it read again."""

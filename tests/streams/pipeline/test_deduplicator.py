@@ -40,12 +40,12 @@ def test_settling_folds_what_nothing_waits_before():
     for offset in (5, 7, 9, 12):
         deduplicator.mark_applied(state, ORIGIN, offset=offset)
 
-    deduplicator.settle(state, ORIGIN, waiting_from=8)
+    deduplicator.settle(state, ORIGIN, settled_to=8)
 
     assert [7, 9, 12] == state.applied[ORIGIN]
     assert not deduplicator.applied(state, ORIGIN, offset=8)
 
-    deduplicator.settle(state, ORIGIN, waiting_from=None)
+    deduplicator.settle(state, ORIGIN, settled_to=1_000)
 
     assert [12] == state.applied[ORIGIN]
     assert deduplicator.applied(state, ORIGIN, offset=8)
@@ -55,8 +55,8 @@ def test_settling_never_goes_back():
     """A partition that was assigned anew reads from an earlier offset than it had applied."""
     state = stories.new_customer()
     deduplicator.mark_applied(state, ORIGIN, offset=12)
-    deduplicator.settle(state, ORIGIN, waiting_from=None)
+    deduplicator.settle(state, ORIGIN, settled_to=1_000)
 
-    deduplicator.settle(state, ORIGIN, waiting_from=3)
+    deduplicator.settle(state, ORIGIN, settled_to=3)
 
     assert [12] == state.applied[ORIGIN]

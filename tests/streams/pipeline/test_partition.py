@@ -133,6 +133,31 @@ def test_alarms_that_are_due_ring_before_the_next_event_is_taken():
     assert (True, 1) == (not run.partition.is_ringing, run.partition.waiting)
 
 
+def test_what_is_not_read_again_yet_after_a_crash_is_not_taken_for_applied():
+    """The third record was applied ahead of the second; an alarm writes the customer before the second comes again."""
+    story = [
+        click(at="2025-03-01T09:00:00Z"),
+        click(at="2025-03-01T09:20:00Z", url="/loans"),
+        click(at="2025-03-01T09:10:00Z"),
+        transaction(at="2025-03-01T09:31:00Z", customer="c2"),
+    ]
+    first, second, third, other = stories.arrivals(*story)
+    run = stories.Run(BANK)
+    for arrival in (first, second, third, other):
+        run.partition.push(arrival)
+    run.advance(stories.ALL - {topics.TRANSACTIONS})
+    run.flush()
+    run.restart()
+    run.partition.tick(ms("2025-03-01T10:00:00Z"))
+    run.advance()
+    run.flush()
+
+    run.feed([second], at_end=stories.ALL)
+
+    assert not list(run.of(DuplicateEvent))
+    assert "interest.loan" in next(each for each in run.finish().customers() if each.customer_id == "c1").counters
+
+
 def test_a_dropped_record_changes_nothing_and_holds_up_nobody():
     good, bad = stories.arrivals(click(at="2025-03-01T09:00:00Z"), click(at="2025-03-01T09:01:00Z", url="/loans"))
     run = stories.Run(BANK)
