@@ -25,13 +25,21 @@ class ExampleLog:
         self._broker = broker
 
     async def ids_before(self, partition: int, offset: int) -> list[str]:
-        """The ids of the newest examples of a partition before ``offset``, oldest first; as many as are remembered."""
-        async with changelog.reader(self._broker, topics.LABELLED_EXAMPLES) as reader:
-            begin = (await reader.extents([partition]))[partition].begin
-            span = changelog.Extent(max(begin, offset - REMEMBERED_EXAMPLES), offset)
-            found = []
-            async for _, records in reader.read({partition: span}):
-                found += [_identity(record.value) for record in records]
+        """The ids of the newest examples of a partition before ``offset``, oldest first; as many as are remembered.
+
+        A broker that is away is waited for.
+        """
+        found: list[str | None] = []
+
+        async def read() -> None:
+            found.clear()
+            async with changelog.reader(self._broker, topics.LABELLED_EXAMPLES) as reader:
+                begin = (await reader.extents([partition]))[partition].begin
+                span = changelog.Extent(max(begin, offset - REMEMBERED_EXAMPLES), offset)
+                async for _, records in reader.read({partition: span}):
+                    found.extend(_identity(record.value) for record in records)
+
+        await changelog.outlasting(read)
         return [each for each in found if each is not None]
 
 

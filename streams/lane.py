@@ -215,6 +215,7 @@ class Lane:
         A round that does not finish before the caller gives up waiting stores nothing any more.
         """
         was_open = self.is_open and not self._closed
+        self._setup.metrics.forget(self.number)
         self._closed = self._ownership.is_ending = True
         try:
             async with self._round:

@@ -28,6 +28,7 @@ pack); never a customer, an event or a session.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
@@ -126,6 +127,12 @@ class Metrics:
                 figure = getattr(quality, measure)
                 if figure is not None:
                     self.quality.labels(quality.model, measure).set(figure)
+
+    def forget(self, partition: int) -> None:
+        """Show no more of a partition that was given up."""
+        for gauge in (self.waiting, self.watermark):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from needstream.models import linear
 from needstream.models.snapshots import SnapshotRefused, sign, verify
-from needstream.streams import topics, transport
+from needstream.streams import sending, topics, transport
 from needstream.streams.lane import Send
 
 _LOG = logging.getLogger("needstream.model_feed")
@@ -132,6 +132,6 @@ async def _again(_repeat: int) -> bool:
 
 async def _outlast(fault: KafkaError) -> None:
     """Wait a moment after a broker's fault; raise any other."""
-    if not fault.retriable:
+    if not sending.is_of_broker(fault):
         raise fault
     await asyncio.sleep(_PAUSE_S)

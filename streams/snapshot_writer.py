@@ -79,7 +79,7 @@ class ChangelogPartition:
             try:
                 return await self._read(self._place, begin, end=end)
             except KafkaError as fault:
-                if not fault.retriable:
+                if not sending.is_of_broker(fault):
                     raise
             await asyncio.sleep(PAUSE_S)
             await self._confirm()

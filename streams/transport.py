@@ -28,7 +28,8 @@ Invariants, each with a test of its own in tests/kafka:
 - an acknowledgement of a batch delivered before a rebalance counts for nothing after it;
 - what was fetched and could not be delivered is fetched again.
 
-Private names of Faust and aiokafka are used in this module, `transport_consumer` and `transport_thread` only.
+Private names of Faust and aiokafka are used in this module, `transport_consumer`, `transport_thread` and
+`transport_records` only.
 """
 
 from collections.abc import Iterable

@@ -22,19 +22,25 @@ def play(drill: str, broker: brokers.Broker, *, folder: Path, arguments: tuple[s
     assert all(each["topics"] for each in told["drills"])
 
 
-@pytest.mark.parametrize(("models", "store"), [("pinned", "memory://"), ("learning", "rocksdict://")])
+@pytest.mark.parametrize(
+    ("models", "store"),
+    [("pinned", "memory://"), pytest.param("learning", "rocksdict://", marks=pytest.mark.drill)],
+)
 def test_a_killed_worker_leaves_no_trace(broker: brokers.Broker, tmp_path: Path, *, models: str, store: str) -> None:
     play("kill", broker, folder=tmp_path, arguments=(*SMALL, "--models", models, "--store", store))
 
 
+@pytest.mark.drill
 def test_workers_that_come_and_go_leave_no_trace(broker: brokers.Broker, tmp_path: Path) -> None:
     play("rebalance", broker, folder=tmp_path, arguments=(*SMALL, "--models", "pinned"))
 
 
+@pytest.mark.drill
 def test_what_is_delivered_again_changes_nothing(broker: brokers.Broker, tmp_path: Path) -> None:
     play("redelivery", broker, folder=tmp_path, arguments=(*SMALL, "--models", "learning"))
 
 
+@pytest.mark.drill
 def test_a_broker_that_goes_and_comes_back_leaves_no_trace(broker: brokers.Broker, tmp_path: Path) -> None:
     if broker.name != command.BrokerName.APACHE:
         pytest.skip("the embedded broker saves shortly after it acknowledges")

@@ -149,6 +149,7 @@ def test_the_same_worker_goes_on_after_the_broker_was_away(
     _assert_said(bootstrap, replayed)
 
 
+@pytest.mark.drill
 def test_the_same_worker_goes_on_after_the_broker_stood_still(
     fresh_broker: brokers.Broker, lines: Sequence[producing.Outgoing], replayed: Path, tmp_path: Path
 ) -> None:

@@ -316,6 +316,7 @@ def _ready(worker: running.RunningWorker) -> tuple[int, bool]:
     return told["assigned"], told["caught_up"]
 
 
+@pytest.mark.drill
 def test_a_worker_that_joins_while_another_one_restores_costs_no_state(
     fresh_broker: brokers.Broker, admin: KafkaAdminClient, tmp_path: Path
 ) -> None:

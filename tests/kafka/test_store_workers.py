@@ -193,6 +193,7 @@ stores.RocksPartition.write = write
 """
 
 
+@pytest.mark.drill
 def test_damage_found_while_a_worker_runs_is_repaired_by_its_second_start(
     fresh_broker: brokers.Broker, tmp_path: Path
 ) -> None:

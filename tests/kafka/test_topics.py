@@ -102,7 +102,7 @@ def test_a_compacted_topic_that_deletes_is_found_with_the_command_that_mends_it(
 
 
 def test_a_cluster_that_is_not_there_is_a_connection_error(monkeypatch):
-    monkeypatch.setattr(topics, "CONNECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(topic_admin, "CONNECT_TIMEOUT_S", 0.1)
 
     with pytest.raises(ConnectionError, match=r"no broker answers at 127\.0\.0\.1:1"):
         topic_admin.check("127.0.0.1:1")
