@@ -27,7 +27,8 @@ def play(drill: str, broker: brokers.Broker, *, folder: Path, arguments: tuple[s
     [("pinned", "memory://"), pytest.param("learning", "rocksdict://", marks=pytest.mark.drill)],
 )
 def test_a_killed_worker_leaves_no_trace(broker: brokers.Broker, tmp_path: Path, *, models: str, store: str) -> None:
-    play("kill", broker, folder=tmp_path, arguments=(*SMALL, "--models", models, "--store", store))
+    kills = ("--kills", "3") if models == "learning" else ()
+    play("kill", broker, folder=tmp_path, arguments=(*SMALL, *kills, "--models", models, "--store", store))
 
 
 @pytest.mark.drill
