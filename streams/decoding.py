@@ -10,25 +10,24 @@ from typing import Any
 from needstream.schemas import codecs
 from needstream.schemas.dead_letters import Rejected, RejectReason
 from needstream.streams.pipeline import inputs
-from needstream.streams.steps import ATTEMPTS
+from needstream.streams.steps import NOT_THE_RECORD
 
 _LOG = logging.getLogger("needstream.decoding")
 
 
 def arrival(record: Any, *, latest_ms: int) -> inputs.Arrival | Rejected:
-    """The arrival of a record; one that makes decoding fail each time is rejected like any other bad record.
+    """The arrival of a record; one that makes decoding fail is rejected like any other bad record.
+
+    Decoding is a function of the bytes alone, so it is not tried again.
 
     Args:
         record: a consumed record of an input.
         latest_ms: newest acceptable event time, milliseconds since the epoch.
     """
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return _arrival(record, latest_ms=latest_ms)
-        except Exception:
-            continue
     try:
         return _arrival(record, latest_ms=latest_ms)
+    except NOT_THE_RECORD:
+        raise
     except Exception as error:
         facts = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         _LOG.warning("a record made decoding fail", extra={"facts": facts}, exc_info=error)

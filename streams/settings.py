@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         data_dir: folder for local state, one worker's own.
         standby: how many other workers keep a copy of each partition's states, 0 or 1.
         web_host, web_port: where metrics and health are served; port 0 serves nothing.
-        model_key: key that signs model snapshots.
+        model_key: key that signs model snapshots and erasure receipts.
         models: a file of signed snapshots to score with; the worker then does not learn.
         future_tolerance_ms: how far in the future of its arrival an event may lie.
         ordering_wait_ms: how long a caught-up input must be silent before it is no longer waited for.

@@ -180,7 +180,7 @@ class Lanes:
         if not lane.is_certain:
             lane.hear_anew()  # without the broker nobody can speak
             return
-        if not self._has_read_everything():
+        if lane.partition.awaiting and not self._has_read_everything():
             lane.wait_anew()  # the visitor's partition may be one that is still behind
         at_end = self._at_end(lane)
         tick_ms = None

@@ -53,7 +53,6 @@ class Partition:
         self.merger = Merger(topics, definitions.allowed_lateness_ms)
         self.watermark = Watermark(definitions.allowed_lateness_ms)
         self.in_work: Arrival | None = None
-        self._topics = tuple(topics)
         self._knowledge = Knowledge(definitions, scorer)
         self._store = store
         self._touched: dict[str, CustomerState | None] = {}
@@ -204,7 +203,7 @@ class Partition:
         self._dropped.add((arrival.topic, arrival.offset))
 
     def _take(self, arrival: Arrival) -> list[Emission]:
-        if (arrival.topic, arrival.offset) in self._dropped:
+        if self._dropped and (arrival.topic, arrival.offset) in self._dropped:
             return []
         if arrival.key in self._parking and not isinstance(arrival.event, History):
             self._parking.park(arrival)

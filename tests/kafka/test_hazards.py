@@ -1,10 +1,6 @@
 """Topics that lost records, clocks that are wrong and groups in motion: nothing is dropped or lost in silence."""
 
 import contextlib
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +24,6 @@ APP_ID = "hazards"
 CHANGELOG = changelog.name(APP_ID)
 FULL_SPEED = producing.Pace()
 PARTITIONS = 2
-RUN = "from needstream.streams.cli.main import run; run()"
 
 
 @pytest.fixture
@@ -257,7 +252,7 @@ time.time_ns = lambda: now_ns() - 3_600 * 10**9
 def test_what_a_worker_with_a_slow_clock_refused_can_be_replayed(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
     bootstrap, at = fresh_broker.bootstrap, times.rfc3339(time.time_ns() // 1_000_000)
     _produce(fresh_broker, [_event(f"c{number}", at, event_id=f"e-{number}") for number in range(10)])
-    with _worker(fresh_broker, tmp_path / "slow", before=AN_HOUR_BEHIND) as worker:
+    with running.worker(fresh_broker.bootstrap, tmp_path / "slow", app_id=APP_ID, before=AN_HOUR_BEHIND) as worker:
         worker.await_caught_up(10)
         page = worker.get("/metrics")[1].decode()
         assert 0 == worker.terminate()
@@ -287,29 +282,6 @@ changelog.Reader.read = slowly
 """
 
 
-@contextlib.contextmanager
-def _worker(broker: brokers.Broker, directory: Path, *, before: str) -> Iterator[running.RunningWorker]:
-    """A worker; `before` is what its process does first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {name: given for name, given in os.environ.items() if not name.startswith("NEEDSTREAM_")}
-    chosen = {"broker": broker.bootstrap, "app_id": APP_ID, "web_port": str(port), "data_dir": str(directory)}
-    environment |= {f"NEEDSTREAM_{name.upper()}": given for name, given in chosen.items()}
-    directory.mkdir()
-    log = directory / "worker.log"
-    with log.open("wb") as lines:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{before}\n{RUN}", "worker"], env=environment, stdout=lines, stderr=lines
-        )
-    try:
-        yield running.RunningWorker(process, port, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
 def _ready(worker: running.RunningWorker) -> tuple[int, bool]:
     body = worker.get("/ready")[1]
     told = orjson.loads(body) if body.startswith(b"{") else {"assigned": 0, "caught_up": False}
@@ -331,9 +303,13 @@ def test_a_worker_that_joins_while_another_one_restores_costs_no_state(
     producer.close()
 
     with contextlib.ExitStack() as workers:
-        first = workers.enter_context(_worker(fresh_broker, tmp_path / "1", before=RESTORES_SLOWLY))
+        first = workers.enter_context(
+            running.worker(fresh_broker.bootstrap, tmp_path / "1", app_id=APP_ID, before=RESTORES_SLOWLY)
+        )
         _await(lambda: _ready(first)[0] == PARTITIONS)
-        second = workers.enter_context(_worker(fresh_broker, tmp_path / "2", before=RESTORES_SLOWLY))
+        second = workers.enter_context(
+            running.worker(fresh_broker.bootstrap, tmp_path / "2", app_id=APP_ID, before=RESTORES_SLOWLY)
+        )
         both = (first, second)
         _await(lambda: [1, 1] == [_ready(each)[0] for each in both])
         assert [0, 0] == [each.log.read_text().count("states restored") for each in both]

@@ -1,13 +1,9 @@
 """Workers on local stores: killed, on a full or damaged disk, refused, and taking over from one another."""
 
 import asyncio
-import contextlib
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,6 @@ from needstream.streams.state_folder import StateFolder
 APP_ID = "stores"
 CHANGELOG = changelog.name(APP_ID)
 FULL_SPEED = producing.Pace()
-RUN = "from needstream.streams.cli.main import run; run()"
 
 
 @pytest.fixture
@@ -35,35 +30,18 @@ def fresh_broker(broker: brokers.Broker) -> Iterator[brokers.Broker]:
         yield started
 
 
-@contextlib.contextmanager
 def _worker(
     broker: brokers.Broker, directory: Path, *, before: str = "", name: str = "state", **settings: str
-) -> Iterator[running.RunningWorker]:
+) -> AbstractContextManager[running.RunningWorker]:
     """A worker on local stores; `before` is what its process does first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     chosen = {
-        "broker": broker.bootstrap,
         "app_id": APP_ID,
         "store": "rocksdict://",
         "data_dir": str(directory / name),
-        "web_port": str(port),
         "ordering_wait": "200ms",
     } | settings
-    environment = {variable: given for variable, given in os.environ.items() if not variable.startswith("NEEDSTREAM_")}
-    environment |= {f"NEEDSTREAM_{variable.upper()}": given for variable, given in chosen.items()}
-    log = directory / f"{name}.log"
-    with log.open("wb") as lines:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{before}\n{RUN}", "worker"], env=environment, stdout=lines, stderr=lines
-        )
-    try:
-        yield running.RunningWorker(process, port, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    (directory / f"{name}.log").unlink(missing_ok=True)
+    return running.worker(broker.bootstrap, directory, before=before, name=name, **chosen)
 
 
 def _scores(customers: int, *, day: int) -> list[producing.Outgoing]:

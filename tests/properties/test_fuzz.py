@@ -91,6 +91,7 @@ _ODD: list[Any] = [
     *(None, True, False, 0, -1, 1, 10, 2**31, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**30, -(10**400)),
     *(0.1, -0.0, 1e308, 5e-324, float("nan"), float("inf"), -float("inf")),
     *("", " ", "a", "\x00", "\x7f", "\u202e", "\ud800", "\udfffx", "\U0010ffff", "'", '"', "\\", "\n", "null", "{}"),
+    # XXX is what ISO 4217 reserves for "no currency".
     *("x" * 256, "x" * 257, "x" * 3_000, "9" * 400, "1e5", "-0.00", "0.001", "\u0661", "EUR", "eur", "XXX", "NaN"),
     *([], {}, [None], {"a": {"b": [1]}}, {"": ""}, {"a" * 300: 1}, {str(number): number for number in range(70)}),
     *_DEEP,

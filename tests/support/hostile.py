@@ -247,6 +247,7 @@ _WRONG_MONEY = [
     Record(MONEY, _said(MONEY, event_type="balance", amount="--1"), Why.INVALID_AMOUNT, "amount"),
     Record(MONEY, _said(MONEY, balance_after="12 EUR"), Why.INVALID_AMOUNT, "balance_after"),
     Record(MONEY, _said(MONEY, currency="eur"), Why.UNKNOWN_CURRENCY, "currency"),
+    # What ISO 4217 reserves for "no currency" is none.
     Record(MONEY, _said(MONEY, currency="XXX"), Why.UNKNOWN_CURRENCY, "currency"),
     Record(WORDS, _said(WORDS, currency="EU"), Why.UNKNOWN_CURRENCY, "currency"),
     Record(WORDS, _said(WORDS, amount_at_issue="much", currency="EUR"), Why.INVALID_AMOUNT, "amount_at_issue"),

@@ -64,17 +64,22 @@ class RunningWorker:
 
 
 @contextlib.contextmanager
-def worker(bootstrap: str, directory: Path, **settings: str) -> Iterator[RunningWorker]:
-    """Run `needstream worker`; settings are the lower-case names of the environment's."""
+def worker(
+    bootstrap: str, directory: Path, *, before: str = "", name: str = "worker", **settings: str
+) -> Iterator[RunningWorker]:
+    """Run `needstream worker`; settings are the lower-case names of the environment's.
+
+    Its log is `<name>.log` in the directory; `before` is what its process does first.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NEEDSTREAM_")}
+    environment = {variable: given for variable, given in os.environ.items() if not variable.startswith("NEEDSTREAM_")}
     chosen = {"broker": bootstrap, "web_port": str(port), "data_dir": str(directory / "state"), **settings}
-    environment |= {f"NEEDSTREAM_{name.upper()}": value for name, value in chosen.items()}
+    environment |= {f"NEEDSTREAM_{variable.upper()}": given for variable, given in chosen.items()}
     directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "worker.log"
-    program = "from needstream.streams.cli.main import run; run()"
+    log = directory / f"{name}.log"
+    program = f"{before}\nfrom needstream.streams.cli.main import run; run()"
     with log.open("ab") as lines:
         process = subprocess.Popen(
             [sys.executable, "-c", program, "worker"], env=environment, stdout=lines, stderr=lines
