@@ -96,28 +96,94 @@ class Scenario(_Declared, frozen=True, kw_only=True):
     text: Texts
 
 
+Contestant = Literal["pair", "replayed", "linear", "forest", "batch", "blend"]
+
+
+class Decline(_Declared, frozen=True, kw_only=True):
+    """True when ``feature`` has fallen to ``to`` times what it was, or below; asked only from ``from_at_least`` up.
+
+    Of a decayed sum whose half-life is the horizon, a rate that halves leaves three quarters.
+    """
+
+    feature: str
+    to: Ratio
+    from_at_least: Annotated[float, Meta(gt=0)]
+
+
+class Costs(_Declared, frozen=True, kw_only=True):
+    """What the two mistakes cost, in any unit both share."""
+
+    false_alarm: Annotated[float, Meta(gt=0)]
+    missed: Annotated[float, Meta(gt=0)]
+
+
+class Target(_Declared, frozen=True, kw_only=True):
+    """What the threshold is chosen for: either a precision among those over it, or the least cost."""
+
+    precision: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    costs: Costs | None = None
+
+
+class Override(_Declared, frozen=True, kw_only=True):
+    """An expert's threshold for one slice of the customers, with who set it and why.
+
+    It holds for customers who match every attribute given; of several that match the first declared holds.
+    """
+
+    tier: str | None = None
+    age_band: str | None = None
+    channel: str | None = None
+    enter_score: Ratio
+    author: Annotated[str, Meta(min_length=1)]
+    reason: Annotated[str, Meta(min_length=1)]
+
+
 class Model(_Declared, frozen=True, kw_only=True):
     """One online model: its label rule and how its score becomes a candidate.
 
     The label is true when a fact of ``converts_on`` follows within ``horizon``; with
-    ``absence_of`` it is true when none of those facts does.
+    ``absence_of`` it is true when none of those facts does; with ``declines`` when a feature has
+    fallen by then. ``enter_score`` holds until there are enough labels to choose a threshold for
+    ``threshold``, and always without one. ``feedback`` says when the learner is given the truth:
+    both classes at the horizon, or a negative assumed at once and corrected when the label turns
+    out true (fake negative weighting; Ktena et al., 2019). A model whose newest example is older
+    than ``stale_after`` abstains.
     """
 
     name: Name
     kind: Literal["need", "churn"]
     converts_on: tuple[FactPattern, ...] = ()
     absence_of: tuple[FactPattern, ...] = ()
+    declines: Decline | None = None
     horizon: Duration
+    feedback: Literal["at_horizon", "assumed_negative"] = "at_horizon"
+    champion: Contestant = "pair"
+    challengers: tuple[Contestant, ...] = ()
     enter_score: Ratio
     leave_score: Ratio
+    threshold: Target | None = None
+    overrides: tuple[Override, ...] = ()
     min_labels: Annotated[int, Meta(ge=1)] = 200
     min_positives: Annotated[int, Meta(ge=1)] = 20
+    stale_after: Duration = "60d"
     cooldown: Duration = "14d"
     need_class: NeedClass = "potential"
     treatment: Treatment = "sales"
     action: Name = "contact"
     expires_after: Duration = "7d"
     text: Texts
+
+
+class Promotion(_Declared, frozen=True, kw_only=True):
+    """When a challenger replaces the champion.
+
+    Its matured log loss is lower by more than ``margin`` nats per example, with an error probability of ``risk``
+    however often one looks, after at least ``min_examples`` that both were asked about.
+    """
+
+    margin: Annotated[float, Meta(ge=0)] = 0.001
+    risk: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    min_examples: Annotated[int, Meta(ge=1)] = 500
 
 
 class PageRule(_Declared, frozen=True, kw_only=True):
@@ -205,5 +271,6 @@ class Pack(_Declared, frozen=True, kw_only=True):
     holdout_share: Ratio = 0.0
     score_on: Annotated[tuple[FactPattern, ...], Meta(min_length=1)]
     features: Annotated[tuple[str, ...], Meta(min_length=1)]
+    promotion: Promotion = field(default_factory=Promotion)
     models: tuple[Model, ...]
     scenarios: tuple[Scenario, ...]

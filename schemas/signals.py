@@ -6,7 +6,7 @@ times are RFC 3339 in UTC. ``decided_at`` is the only processing-time field.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -15,6 +15,9 @@ Total = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Kind = Literal["need", "churn", "care", "risk", "experience", "operations"]
 NeedClass = Literal["basic", "potential", "emotional"]
 Verdict = Literal["fired", "suppressed"]
+Stage = Literal["final", "assumed", "converted"]
+Quarantine = Literal["", "suspected_bot", "impossible", "repeated", "dominant"]
+ModelEvent = Literal["promoted", "loss_drift", "slice_gap"]
 Gate = Literal[
     "none",
     "suspected_bot",
@@ -36,6 +39,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     value: float
     compared: str = ""
     last_seen: Time | None = None
+    text: "Explanation | None" = None
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -130,6 +134,13 @@ class LabelledExample(Struct, frozen=True, kw_only=True):
 
     ``features`` are the values the prediction was made from, in the order of the model's feature
     list; ``score`` is what was said then (null before the model was warm) by ``model_version``.
+
+    Attributes:
+        contestants: what each contestant of the model said then, by its kind.
+        stage: ``final`` at the horizon. With corrected feedback a negative is ``assumed`` at the prediction and a label
+            that turned out true ``converted`` at once; these are learned, never judged.
+        slices: tier, age band and channel of the customer when the example was released.
+        quarantine: why it must not be learned; empty for most.
     """
 
     example_id: str
@@ -142,6 +153,31 @@ class LabelledExample(Struct, frozen=True, kw_only=True):
     label: bool
     predicted_at: Time
     due_at: Time
+    contestants: dict[str, Share] = field(default_factory=dict)
+    stage: Stage = "final"
+    slices: dict[str, str] = field(default_factory=dict)
+    quarantine: Quarantine = ""
+
+
+class ModelDecision(Struct, frozen=True, kw_only=True):
+    """What a learner decided or noticed of a model (``decisions.v1``, by model).
+
+    Attributes:
+        event: a new champion, drift of the loss, or a gap between slices of the customers.
+        champion: the kind of contestant that is served from now on; ``previous`` the one before.
+        examples: final examples of the model judged so far.
+        figures: what the decision rests on, by name.
+    """
+
+    decision_id: str
+    model: str
+    event: ModelEvent
+    champion: str
+    previous: str
+    detail: str
+    examples: Total
+    figures: dict[str, float]
+    event_time: Time
 
 
 class Removed(Struct, frozen=True, kw_only=True):

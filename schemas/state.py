@@ -74,6 +74,19 @@ class Credit(Struct, array_like=True):
     reference_ms: int
 
 
+class Payments(Struct, array_like=True):
+    """The habit of the customer's outgoing payments: decayed moments of the logarithm of the amount.
+
+    ``surprise`` is how many standard deviations the newest was above what was usual before it.
+    """
+
+    observations: int
+    last_ms: int
+    mean: float
+    variance: float
+    surprise: float = 0.0
+
+
 class Traits(Struct, array_like=True):
     """Reference attributes that decisions read."""
 
@@ -95,12 +108,16 @@ class Arming(Struct, array_like=True):
 
 
 class Ask(Struct, array_like=True):
-    """One model's part of a pending prediction."""
+    """One model's part of a pending prediction.
+
+    ``contestants`` holds what each contestant said, in 16 bits each, in the order of their kinds (``pipeline.labels``).
+    """
 
     due_ms: int
     score: float | None
     model_version: str
     converted: bool = False
+    contestants: bytes = b""
 
 
 class Prediction(Struct, array_like=True):
@@ -158,6 +175,8 @@ class CustomerState(Struct, array_like=True):
         closed: of an anonymous visitor, the session that closed last: a login may yet turn out to have continued it.
         erased_ms: the customer was erased then; what happened before is not remembered again.
         released: how many labelled examples of the customer have been released.
+        payments: the habit of outgoing payments, None before the first.
+        unusual: how unusual the customer's features were at the newest prediction, 0 to 1, 0 when nobody could tell.
     """
 
     version: int
@@ -185,6 +204,8 @@ class CustomerState(Struct, array_like=True):
     erased_ms: int = 0
     released: int = 0
     closed: ClosedSession | None = None
+    payments: Payments | None = None
+    unusual: float = 0.0
 
 
 class PartitionState(Struct, array_like=True):
