@@ -55,6 +55,11 @@ chaos: .venv/.package ## kill workers, move partitions, deliver twice: is the re
 bench: .venv/.package .venv/.ci ## measure throughput and latency on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-quality
+bench-quality: .venv/.package ## judge the models on public data (NEEDSTREAM_DATA) and simulated banks
+	@$(PIP) install --no-build-isolation --editable '.[bench]' || echo "Without the bench extra: no rivals to compare with."
+	@$(BIN)/python -m bench.quality $(ARGS)
+
 .PHONY: schemas
 schemas: .venv/.package ## regenerate the JSON Schemas
 	@$(BIN)/python -m needstream.schemas.generate

@@ -46,7 +46,7 @@ def main() -> None:
         first.run(Path(scratch), Path(scratch) / "said")
         learner = first.learner
     assert isinstance(learner, Learner)
-    for model in learner.export():
+    for model in learner.standings():
         scorer.publish(model)
 
     bare_us = _timed(lambda: [orjson.loads(raw) for _, raw in records], len(records))

@@ -12,7 +12,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from needstream.models import linear, prequential
+from needstream.models import prequential
+from needstream.models.logistic import sigmoid
 from needstream.schemas.signals import Total
 
 MIN_LABELS = 200
@@ -25,7 +26,7 @@ SLOPES = (0.2, 3.0)
 """The slopes a line may have, both inclusive."""
 
 HALF_LIFE = 1000
-"""Labels after which an old one counts half."""
+"""Labels after which an old one counts half, unless the caller says otherwise."""
 PRIOR = 10.0
 """What the belief in identity weighs, in units of curvature (40 labels at even odds)."""
 GAIN = 2.0
@@ -35,7 +36,6 @@ LONGEST_STEP = 0.05
 
 _STEPS = (-LONGEST_STEP, LONGEST_STEP)
 _OFFSETS = (-LARGEST_OFFSET, LARGEST_OFFSET)
-_KEPT = 0.5 ** (1 / HALF_LIFE)
 
 NotNegative = Annotated[float, Meta(ge=0)]
 Gain = Annotated[float, Meta(ge=-1e6, le=1e6)]
@@ -84,18 +84,23 @@ class Calibrator:
         self._gain = learned.gain
         self._by_slope, self._by_both, self._by_offset = learned.curvature
 
-    def learn(self, raw: float, label: bool) -> None:
-        """Learn one matured label of an example whose raw logit was ``raw``; no number is a no-op."""
+    def learn(self, raw: float, label: bool, *, half_life: float = HALF_LIFE) -> None:
+        """Learn one matured label of an example whose raw logit was ``raw``; no number is a no-op.
+
+        ``half_life`` is in labels. It should be some times the labels that are waited for: a line that follows a phase
+        which has passed when it is applied does harm.
+        """
         if not isfinite(raw):
             return
+        kept = 0.5 ** (1.0 / half_life)
         logit = max(-LARGEST_LOGIT, min(LARGEST_LOGIT, raw))
-        said = linear.sigmoid(self._slope * logit + self._offset)
-        saved = prequential.log_loss(linear.sigmoid(logit), label) - prequential.log_loss(said, label)
-        self._gain = self._gain * _KEPT + saved
+        said = sigmoid(self._slope * logit + self._offset)
+        saved = prequential.log_loss(sigmoid(logit), label) - prequential.log_loss(said, label)
+        self._gain = self._gain * kept + saved
         error, curve = said - label, said * (1.0 - said)
-        self._by_slope = self._by_slope * _KEPT + curve * logit * logit
-        self._by_both = self._by_both * _KEPT + curve * logit
-        self._by_offset = self._by_offset * _KEPT + curve
+        self._by_slope = self._by_slope * kept + curve * logit * logit
+        self._by_both = self._by_both * kept + curve * logit
+        self._by_offset = self._by_offset * kept + curve
         # The prior keeps this positive definite, so the division is safe and the step downhill.
         by_slope, by_offset = self._by_slope + PRIOR, self._by_offset + PRIOR
         determinant = by_slope * by_offset - self._by_both * self._by_both

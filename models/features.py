@@ -206,6 +206,22 @@ def _idle_days(state: CustomerState, at_ms: int) -> float:
     return min(NEVER_DAYS, max(0.0, (at_ms - state.active_ms) / DAY_MS))
 
 
+def _payment_surprise(state: CustomerState, at_ms: int) -> float:
+    """The newest payment is news for a day; whoever looks later asks about something else."""
+    payments = state.payments
+    if payments is None or at_ms - payments.last_ms > DAY_MS:
+        return 0.0
+    return payments.surprise
+
+
+def _payments_known(state: CustomerState, _: int) -> float:
+    return float(min(state.payments.observations, 1000)) if state.payments else 0.0
+
+
+def _unusual(state: CustomerState, _: int) -> float:
+    return state.unusual
+
+
 def _session_events(state: CustomerState, _: int) -> float:
     return float(min(state.session.events, 1000)) if state.session else 0.0
 
@@ -262,6 +278,15 @@ _FAMILIES: tuple[Feature, ...] = (
     Feature("credit_score", "points", "newest credit score, 0 when unknown", False, _plain(_credit_score)),
     Feature("credit_score_drop", "points", "reference minus newest credit score", False, _plain(_credit_score_drop)),
     Feature("idle_days", "days", "days since the customer's last own activity", False, _plain(_idle_days)),
+    Feature(
+        "payment_surprise",
+        "deviations",
+        "newest outgoing payment above the customer's usual, 0 after a day",
+        False,
+        _plain(_payment_surprise),
+    ),
+    Feature("payments_known", "count", "outgoing payments seen, at most 1000", False, _plain(_payments_known)),
+    Feature("unusual", "share", "predictions less unusual than the newest, 0 to 1", False, _plain(_unusual)),
     Feature("session_events", "count", "events of the open session", False, _plain(_session_events)),
     Feature("session_dwell_s", "seconds", "dwell time of the open session", False, _plain(_session_dwell_s)),
 )

@@ -4,86 +4,124 @@ Examples arrive when their horizon has passed, positives and negatives at the sa
 share of positives a model sees is the true one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
-from needstream.models import linear, prequential
-from needstream.models.online_model import OnlineModel
-from needstream.models.recent_ids import RecentIds
+from needstream.models import contestants, prequential
+from needstream.models.guard import NEWEST
+from needstream.models.recent_ids import REMEMBERED_EXAMPLES, RecentIds
 from needstream.models.scorer import Scorer
+from needstream.models.slices import SliceQuality
 from needstream.models.snapshots import feature_set
-from needstream.schemas.signals import LabelledExample
+from needstream.models.standing import Standing
+from needstream.models.track import Rules, Track
+from needstream.schemas.signals import LabelledExample, ModelDecision
 
 PUBLISH_EVERY = 50
 """Examples between two publications of a model."""
+
+RECALLED_OF_EACH = 2 * NEWEST
+"""Examples of a model that are shown again: twice what a guard looks back on, as they do not come evenly."""
 
 
 class Learner:
     """Learns labelled examples into the models it owns and publishes them to a scorer."""
 
-    def __init__(self, names: Sequence[str], features: tuple[str, ...], *, scorer: Scorer) -> None:
+    def __init__(self, rules: Mapping[str, Rules], features: tuple[str, ...], *, scorer: Scorer) -> None:
         self.features = features
         self.feature_set = feature_set(features)
+        self._rules = dict(rules)
         self._scorer = scorer
-        self._models = {name: OnlineModel(name, features) for name in names}
-        self._quality = {name: prequential.Prequential(name) for name in names}
+        self._tracks = {name: Track(name, features, rules=own) for name, own in self._rules.items()}
         self._recent = RecentIds()
 
-    def resume(self, exported: linear.LinearModel) -> None:
-        """Go on from a published model instead of from nothing; one of other features is ignored."""
-        if exported.name in self._models and exported.features == self.features:
-            self._models[exported.name] = OnlineModel.restore(exported)
-            self._scorer.publish(exported)
+    def resume(self, standing: Standing) -> None:
+        """Go on from a published standing instead of from nothing; one of other features is ignored."""
+        rules = self._rules.get(standing.name)
+        if rules is not None and standing.features == self.features:
+            self._tracks[standing.name] = Track(standing.name, self.features, rules=rules, begin=standing)
+            self._scorer.publish(standing)
 
-    def begin_anew(self, published: Iterable[linear.LinearModel]) -> None:
-        """Go on from published models; what was learned since is forgotten and will be given again."""
+    def begin_anew(self, published: Iterable[Standing]) -> None:
+        """Go on from published standings; what was learned since is forgotten and will be given again."""
         self._recent = RecentIds()
-        for model in published:
-            self.resume(model)
+        for standing in published:
+            self.resume(standing)
 
-    def recall(self, example_ids: Iterable[str]) -> None:
-        """Take note of examples that were learned before this learner began, oldest first."""
-        self._recent.remember(example_ids)
+    def recalls(self) -> int | None:
+        """How many of the newest examples it has to be shown when it goes on; None for every one there is.
+
+        Judging the newest ones again needs some thousands of each model, and examples of several share a partition.
+        """
+        kinds = (kind for rules in self._rules.values() for kind in rules.kinds())
+        if any(contestants.is_rebuilt(kind) for kind in kinds):
+            return None
+        return max(REMEMBERED_EXAMPLES, RECALLED_OF_EACH * len(self._rules))
+
+    def recall(self, examples: Iterable[LabelledExample]) -> None:
+        """Look again at examples that were learned before this learner began, oldest first."""
+        for example in examples:
+            track = self._track(example)
+            if self._recent.is_new(example.example_id) and track is not None:
+                track.recall(example)
 
     def knows(self, example: LabelledExample) -> bool:
         """Whether the example is for a model and features of this learner."""
-        return example.model in self._models and example.feature_set == self.feature_set
+        return self._track(example) is not None
 
-    def learn(self, example: LabelledExample, *, offset: int | None = None) -> linear.LinearModel | None:
-        """Evaluate and learn one example.
+    def learn(self, example: LabelledExample, *, offset: int | None = None) -> list[ModelDecision]:
+        """Evaluate and learn one example; now and then publish the model to the scorer.
 
         Args:
             example: a prediction with its truth.
             offset: where the example stands on its topic; one at or before the newest learned of
-                its model is a re-delivery and is ignored. None for examples without an offset.
+                its model is a re-delivery and is only recalled. None for examples without an offset.
 
         Returns:
-            The model when it was published with this example, else None. An example of an unknown
-            model or of other features is ignored, and one that was sent twice the second time.
+            What was decided or noticed. An example of an unknown model or of other features is ignored, and one that
+            was sent twice the second time.
         """
-        model = self._models.get(example.model)
-        if model is None or example.feature_set != self.feature_set:
-            return None
+        track = self._track(example)
+        if track is None:
+            return []
         is_new = self._recent.is_new(example.example_id)
         if offset is not None:
-            if offset <= model.learned_through:
-                return None
-            model.learned_through = offset
+            if track.has_passed(offset):
+                if is_new:
+                    track.recall(example)
+                return []
+            track.pass_by(offset)
         if not is_new:
-            return None
-        self._quality[example.model].evaluate(example.score, example.label)
-        model.learn(example.features, example.label)
-        return None if model.examples % PUBLISH_EVERY else self.publish(example.model)
+            return []
+        decisions = track.learn(example)
+        if track.version % PUBLISH_EVERY == 0:
+            self.publish(example.model)
+        return decisions
 
-    def publish(self, name: str) -> linear.LinearModel:
+    def publish(self, name: str) -> Standing:
         """Serve the model as it stands from now on, and return its numbers."""
-        exported = self._models[name].export()
-        self._scorer.publish(exported)
-        return exported
+        standing = self._tracks[name].standing()
+        self._scorer.publish(standing)
+        return standing
 
-    def export(self) -> list[linear.LinearModel]:
+    def standings(self) -> list[Standing]:
         """Every model as it stands, by name."""
-        return [self._models[name].export() for name in sorted(self._models)]
+        return [self._tracks[name].standing() for name in sorted(self._tracks)]
 
     def quality(self) -> list[prequential.Quality]:
         """Prequential quality of every model, by name."""
-        return [self._quality[name].quality() for name in sorted(self._quality)]
+        return [self._tracks[name].quality() for name in sorted(self._tracks)]
+
+    def slices(self) -> list[SliceQuality]:
+        """Quality and signal rate of every model by slice of the customers."""
+        return [figures for name in sorted(self._tracks) for figures in self._tracks[name].slices()]
+
+    def quarantined(self) -> dict[tuple[str, str], int]:
+        """How many examples were kept from each model, by model and reason."""
+        return {
+            (name, reason): count
+            for name, track in sorted(self._tracks.items())
+            for reason, count in sorted(track.quarantined.items())
+        }
+
+    def _track(self, example: LabelledExample) -> Track | None:
+        return self._tracks.get(example.model) if example.feature_set == self.feature_set else None

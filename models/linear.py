@@ -6,51 +6,54 @@ logit less the intercept.
 """
 
 from collections.abc import Sequence
-from math import exp, isfinite, log1p, sqrt
-from typing import Annotated
+from math import isfinite, log1p, sqrt
+from typing import ClassVar, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from needstream.schemas.signals import Total
+from needstream.models import learned, logistic
+from needstream.models.learned import Amount, Learned, Number, Spread
+
+sigmoid = logistic.sigmoid
 
 CLIP = 5.0
 _LARGEST = 1e12
 
-NotNegative = Annotated[float, Meta(ge=0)]
-
 
 class Contribution(Struct, frozen=True):
-    """What one feature adds to the logit; negative speaks against."""
+    """What one feature adds to the logit; negative speaks against.
+
+    ``z`` is its distance from the mean of what was learned, in standard deviations; None where no mean is known.
+    """
 
     feature: str
     value: float
     logit: float
+    z: float | None = None
 
 
-class LinearModel(Struct, frozen=True, kw_only=True):
+class LinearModel(Learned, frozen=True, kw_only=True, tag="linear"):
     """One model's numbers, one entry per feature in the order of ``features``.
 
-    ``version`` is the number of examples learned; ``variances`` are population variances and
-    ``squares`` the optimiser's sums of squared gradients, both needed only to go on learning.
-    ``learned_through`` is the offset of the newest example learned from a topic, -1 for none: a
-    learner goes on behind it, so that each example is learned once.
+    ``variances`` are population variances and ``squares`` the optimiser's sums of squared gradients,
+    both needed only to go on learning.
     """
 
-    name: str
-    version: Total
-    positives: Total
-    features: tuple[str, ...]
-    means: tuple[float, ...]
-    variances: tuple[NotNegative, ...]
-    weights: tuple[float, ...]
-    squares: tuple[NotNegative, ...]
-    intercept: float
-    learned_through: int = -1
+    kind: ClassVar[Literal["linear"]] = "linear"
+    means: tuple[Number, ...]
+    variances: tuple[Spread, ...]
+    weights: tuple[Number, ...]
+    squares: tuple[Amount, ...]
+    intercept: Number
 
-    def score(self, values: Sequence[float]) -> float:
-        """The probability for ``values`` in feature order, between 0 and 1."""
-        return sigmoid(self.intercept + sum(self._addends(values)))
+    def logit(self, values: Sequence[float]) -> float:
+        """The raw logit for ``values`` in feature order.
+
+        Raises:
+            ValueError: not one value per feature.
+        """
+        return self.intercept + sum(self._addends(values))
 
     def contributions(self, values: Sequence[float]) -> list[Contribution]:
         """Every feature's addend, the strongest in either direction first."""
@@ -88,14 +91,6 @@ def standardise(value: float, *, mean: float, variance: float) -> float:
     return max(-CLIP, min(CLIP, (value - mean) / sqrt(variance)))
 
 
-def sigmoid(logit: float) -> float:
-    """The probability of a logit, without overflow."""
-    if logit >= 0:
-        return 1.0 / (1.0 + exp(-logit))
-    odds = exp(logit)
-    return odds / (1.0 + odds)
-
-
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(LinearModel)
 
@@ -112,11 +107,18 @@ def decode(body: bytes) -> LinearModel:
         ValueError: not a model, or lists of unequal length.
     """
     model = _DECODER.decode(body)
+    check(model)
+    return model
+
+
+def check(model: LinearModel) -> None:
+    """See that ``model`` is one that can have been learned.
+
+    Raises:
+        ValueError: says what no linear model can be.
+    """
+    learned.check(model)
     columns = (model.means, model.variances, model.weights, model.squares)
     if any(len(column) != len(model.features) for column in columns):
         msg = "its lists are of unequal length"
         raise ValueError(msg)
-    if model.positives > model.version:
-        msg = "it has more positives than examples"
-        raise ValueError(msg)
-    return model

@@ -10,11 +10,14 @@ AdaGrad (Duchi et al., JMLR 2011), in pure online updates.
 
 from collections.abc import Sequence
 from math import copysign, log
+from typing import ClassVar
 
 from river import linear_model, optim, preprocessing
 from river.utils.vectordict import VectorDict
 
 from needstream.models import linear
+from needstream.models.calibration import IDENTITY, Calibration
+from needstream.models.logistic import check_weight
 
 LEARNING_RATE = 0.1
 EXPECTED_RATE = 0.05
@@ -23,6 +26,8 @@ EXPECTED_RATE = 0.05
 
 class OnlineModel:
     """A named model over a fixed, ordered list of features."""
+
+    kind: ClassVar[str] = "linear"
 
     def __init__(self, name: str, features: Sequence[str]) -> None:
         self.name = name
@@ -41,16 +46,40 @@ class OnlineModel:
         scaled = self._standardised(self._squashed(values))
         return float(self._regression.predict_proba_one(scaled)[True])
 
-    def learn(self, values: Sequence[float], label: bool) -> None:
-        """Learn one matured example."""
+    def logit(self, values: Sequence[float]) -> float:
+        """The raw logit for ``values`` in feature order.
+
+        Raises:
+            ValueError: not one value per feature.
+        """
+        weights = self._regression.weights
+        scaled = self._standardised(self._squashed(values))
+        return float(self._regression.intercept + sum(weights.get(name, 0.0) * z for name, z in scaled.items()))
+
+    def learn(self, values: Sequence[float], label: bool, *, weight: float = 1.0) -> None:
+        """Learn one matured example, values in feature order.
+
+        Args:
+            values: one per feature.
+            label: what became true.
+            weight: as how many examples it turns the weights, 0 to 100; the moments take every
+                example as one.
+
+        Raises:
+            ValueError: not one value per feature, or no such weight; nothing was learned then.
+        """
+        check_weight(weight)
         squashed = self._squashed(values)
         self._scaler.learn_one(squashed)
-        self._regression.learn_one(self._standardised(squashed), label)
+        self._regression.learn_one(self._standardised(squashed), label, w=weight)
         self.examples += 1
         self.positives += label
 
-    def export(self) -> linear.LinearModel:
-        """The model as it stands, as numbers."""
+    def recall(self, values: Sequence[float], label: bool) -> None:
+        """Nothing: what was learned before is in the export."""
+
+    def export(self, *, calibrated: Calibration = IDENTITY) -> linear.LinearModel:
+        """The model as it stands, as numbers, with the calibration that goes with it."""
         weights = self._regression.weights
         squares = self._regression.optimizer.g2
         return linear.LinearModel(
@@ -64,6 +93,7 @@ class OnlineModel:
             squares=tuple(float(squares.get(name, 0.0)) for name in self.features),
             intercept=float(self._regression.intercept),
             learned_through=self.learned_through,
+            calibration=calibrated,
         )
 
     @classmethod

@@ -11,13 +11,14 @@ Plain lists are the fastest form at these widths: numpy vectors and a dictionary
 
 from collections.abc import Sequence
 from math import log, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from river import base
 
 from needstream.models import linear
 from needstream.models.calibration import IDENTITY, Calibration
-from needstream.models.pair_model import BUCKETS, MIDDLE, PairModel
+from needstream.models.logistic import check_weight, sigmoid
+from needstream.models.pair_model import BUCKETS, MIDDLE, PairModel, logits
 
 ADAGRAD_RATE = 0.1
 ADAGRAD_EPSILON = 1e-8
@@ -48,6 +49,8 @@ class PairClassifier(base.Classifier):
         as if it had been 0 until then.
     """
 
+    kind: ClassVar[str] = "pair"
+
     def __init__(self, name: str = "", features: tuple[str, ...] | None = None) -> None:
         self.name = name
         # As given, for River clones an estimator from its arguments.
@@ -69,7 +72,7 @@ class PairClassifier(base.Classifier):
 
     def score(self, values: Sequence[float]) -> float:
         """The probability of the label for ``values`` in feature order."""
-        return linear.sigmoid(self.logit(values))
+        return sigmoid(self.logit(values))
 
     def logit(self, values: Sequence[float]) -> float:
         """The raw logit for ``values`` in feature order: the mean of ``logits``.
@@ -83,52 +86,45 @@ class PairClassifier(base.Classifier):
     def logits(self, values: Sequence[float]) -> tuple[float, float]:
         """What each of the two learners says by itself: the scaled one, then the bucketed one."""
         self._check_width(values)
-        weighed, found, border = self._weights_intercept, self._buckets_intercept, MIDDLE
-        bucket_weights = self._bucket_weights
-        for value, mean, variance, weight in zip(
-            linear.squashed(values), self._means, self._variances, self._weights, strict=True
-        ):
-            z = 0.0
-            if variance > 0.0:
-                z = (value - mean) / sqrt(variance)
-                if z > linear.CLIP:
-                    z = linear.CLIP
-                elif z < -linear.CLIP:
-                    z = -linear.CLIP
-                weighed += weight * z
-            found += bucket_weights[int(z * 2.0 + border)]
-            border += BUCKETS
-        return weighed, found
+        columns = (self._means, self._variances, self._weights, self._bucket_weights)
+        return logits(values, columns, intercepts=(self._weights_intercept, self._buckets_intercept))
 
-    def learn(self, values: Sequence[float], label: bool) -> None:
+    def learn(self, values: Sequence[float], label: bool, *, weight: float = 1.0) -> None:
         """Learn one matured example, values in feature order.
+
+        Args:
+            values: one per feature.
+            label: what became true.
+            weight: as how many examples it turns the weights, 0 to 100; the moments and the counts
+                take every example as one.
+
+        Raises:
+            ValueError: not one value per feature, or no such weight; nothing was learned then.
+        """
+        self._check_width(values)
+        check_weight(weight)
+        squashed = linear.squashed(values)
+        self.examples += 1
+        self.positives += label
+        deviations, places = self._take_in(squashed)
+        self._descend(deviations, places, label=label, weight=weight)
+
+    def rehearse(self, values: Sequence[float], label: bool) -> None:
+        """Let an example that was learned before turn the weights once more; it is counted no second time.
 
         Raises:
             ValueError: not one value per feature; nothing was learned then.
         """
         self._check_width(values)
-        squashed = linear.squashed(values)
-        self.examples += 1
-        self.positives += label
-        deviations, places = self._standardise(squashed)
-        weights, bucket_weights = self._weights, self._bucket_weights
-        weighed, found = self._weights_intercept, self._buckets_intercept
-        for weight, z, place in zip(weights, deviations, places, strict=True):
-            weighed += weight * z
-            found += bucket_weights[place]
-        error = linear.sigmoid(weighed) - label
-        bucket_error = linear.sigmoid(found) - label
-        self._weights_intercept -= INTERCEPT_RATE * error
-        self._buckets_intercept -= INTERCEPT_RATE * bucket_error
-        self._descend(deviations, error)
-        step, counts = BUCKET_RATE * bucket_error, self._bucket_counts
-        for place in places:
-            bucket_weights[place] -= step
-            counts[place] += 1
+        deviations, places = self._standardise(linear.squashed(values))
+        self._descend(deviations, places, label=label, weight=1.0)
 
-    def _standardise(self, squashed: list[float]) -> tuple[list[float], list[int]]:
-        """Take ``squashed`` into the moments; deviations and places in the bucket lists after that."""
-        examples, means, variances = self.examples, self._means, self._variances
+    def recall(self, values: Sequence[float], label: bool) -> None:
+        """Nothing: what was learned before is in the export."""
+
+    def _take_in(self, squashed: list[float]) -> tuple[list[float], list[int]]:
+        """Take ``squashed`` into the moments and counts; deviations and places in the bucket lists after that."""
+        examples, means, variances, counts = self.examples, self._means, self._variances, self._bucket_counts
         deviations, places, border = [], [], MIDDLE
         for feature, value in enumerate(squashed):
             mean, variance = means[feature], variances[feature]
@@ -143,17 +139,40 @@ class PairClassifier(base.Classifier):
                     z = linear.CLIP
                 elif z < -linear.CLIP:
                     z = -linear.CLIP
+            place = int(z * 2.0 + border)
+            counts[place] += 1
             deviations.append(z)
-            places.append(int(z * 2.0 + border))
+            places.append(place)
             border += BUCKETS
         return deviations, places
 
-    def _descend(self, deviations: list[float], error: float) -> None:
-        weights, squares = self._weights, self._squares
+    def _standardise(self, squashed: list[float]) -> tuple[list[float], list[int]]:
+        """Deviations of ``squashed`` and its places in the bucket lists, by the moments as they are."""
+        deviations, places = [], []
+        for feature, value in enumerate(squashed):
+            z = linear.standardise(value, mean=self._means[feature], variance=self._variances[feature])
+            deviations.append(z)
+            places.append(int(z * 2.0 + (feature * BUCKETS + MIDDLE)))
+        return deviations, places
+
+    def _descend(self, deviations: list[float], places: list[int], *, label: bool, weight: float) -> None:
+        """Turn the weights of both learners against their errors."""
+        weights, squares, bucket_weights = self._weights, self._squares, self._bucket_weights
+        weighed, found = self._weights_intercept, self._buckets_intercept
+        for slope, z, place in zip(weights, deviations, places, strict=True):
+            weighed += slope * z
+            found += bucket_weights[place]
+        error = (sigmoid(weighed) - label) * weight
+        bucket_error = (sigmoid(found) - label) * weight
+        self._weights_intercept -= INTERCEPT_RATE * error
+        self._buckets_intercept -= INTERCEPT_RATE * bucket_error
         for feature, z in enumerate(deviations):
             gradient = error * z
             square = squares[feature] = squares[feature] + gradient * gradient
             weights[feature] -= ADAGRAD_RATE * gradient / sqrt(square + ADAGRAD_EPSILON)
+        step = BUCKET_RATE * bucket_error
+        for place in places:
+            bucket_weights[place] -= step
 
     def learn_one(self, x: dict[Any, Any], y: Any) -> None:
         """Learn one example as River gives it."""

@@ -6,14 +6,14 @@ mean of their two logits. A body is JSON; equal models give equal bytes, and wha
 scored without overflow.
 """
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 import msgspec
-from msgspec import Meta, Struct
 
-from needstream.models import linear
-from needstream.models.calibration import IDENTITY, Calibration, is_definite
+from needstream.models import learned, linear
+from needstream.models.learned import Amount, Learned, Number, Spread
 from needstream.schemas.signals import Total
 
 BUCKETS = 21
@@ -26,28 +26,19 @@ Evenly split features stand exactly on borders (-1, 0, +1); the excess takes car
 error does not throw them from one side to the other.
 """
 
-LARGEST = 1e6
-"""Above any number a pair can learn from examples that fit a topic."""
-
-Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
-Amount = Annotated[float, Meta(ge=0)]
-Spread = Annotated[float, Meta(ge=0, le=LARGEST)]
+Columns = tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+"""Means, variances and weights by feature, and the bucket weights feature by feature."""
 
 
-class PairModel(Struct, frozen=True, kw_only=True):
+class PairModel(Learned, frozen=True, kw_only=True, tag="pair"):
     """One pair's numbers, one entry per feature in the order of ``features``.
 
     ``bucket_weights`` and ``bucket_counts`` hold ``BUCKETS`` entries per feature, feature by feature;
-    the counts of a feature sum to ``version``, the number of examples learned. ``squares`` are the
-    optimiser's sums of squared gradients. ``learned_through`` is the offset of the newest example
-    learned from a topic, -1 for none.
+    the counts of a feature sum to ``version``. ``squares`` are the optimiser's sums of squared
+    gradients.
     """
 
-    kind: Literal["pair"] = "pair"
-    name: str
-    version: Total
-    positives: Total
-    features: tuple[str, ...]
+    kind: ClassVar[Literal["pair"]] = "pair"
     means: tuple[Number, ...]
     variances: tuple[Spread, ...]
     weights: tuple[Number, ...]
@@ -56,8 +47,16 @@ class PairModel(Struct, frozen=True, kw_only=True):
     bucket_counts: tuple[Total, ...]
     weights_intercept: Number
     buckets_intercept: Number
-    learned_through: Annotated[int, Meta(ge=-1)] = -1
-    calibration: Calibration = IDENTITY
+
+    def logit(self, values: Sequence[float]) -> float:
+        """The raw logit for ``values`` in feature order.
+
+        Raises:
+            ValueError: not one value per feature.
+        """
+        columns = (self.means, self.variances, self.weights, self.bucket_weights)
+        weighed, found = logits(values, columns, intercepts=(self.weights_intercept, self.buckets_intercept))
+        return (weighed + found) / 2
 
     def intercept(self) -> float:
         """The raw logit before any feature has spoken."""
@@ -68,13 +67,31 @@ class PairModel(Struct, frozen=True, kw_only=True):
         return tuple(sqrt(variance) for variance in self.variances)
 
 
-class _Kind(Struct):
-    kind: str = "linear"
+def logits(values: Sequence[float], columns: Columns, *, intercepts: tuple[float, float]) -> tuple[float, float]:
+    """What each of the two learners says of ``values``: the scaled one, then the bucketed one.
+
+    Raises:
+        ValueError: not one value per feature.
+    """
+    weighed, found = intercepts
+    means, variances, weights, bucket_weights = columns
+    border = MIDDLE
+    for value, mean, variance, weight in zip(linear.squashed(values), means, variances, weights, strict=True):
+        z = 0.0
+        if variance > 0.0:
+            z = (value - mean) / sqrt(variance)
+            if z > linear.CLIP:
+                z = linear.CLIP
+            elif z < -linear.CLIP:
+                z = -linear.CLIP
+            weighed += weight * z
+        found += bucket_weights[int(z * 2.0 + border)]
+        border += BUCKETS
+    return weighed, found
 
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(PairModel)
-_KINDS = msgspec.json.Decoder(_Kind)
 
 
 def encode(model: PairModel) -> bytes:
@@ -88,34 +105,18 @@ def decode(body: bytes) -> PairModel:
     Raises:
         ValueError: another kind of model, no model, or numbers that no pair can have.
     """
-    found = kind(body)
-    if found != "pair":
-        msg = f"it is a model of kind {found!r}, a pair is expected"
-        raise ValueError(msg)
     model = _DECODER.decode(body)
-    _check(model)
+    check(model)
     return model
 
 
-def kind(body: bytes) -> str:
-    """Which kind of model ``body`` holds; a body that does not say is of the first kind, ``linear``.
+def check(model: PairModel) -> None:
+    """See that ``model`` is one that can have been learned.
 
     Raises:
-        ValueError: not a JSON object.
+        ValueError: says what no pair can be.
     """
-    return _KINDS.decode(body).kind
-
-
-def decode_any(body: bytes) -> PairModel | linear.LinearModel:
-    """The model in ``body``, whichever kind it says to be.
-
-    Raises:
-        ValueError: as the ``decode`` of its kind, or of an unknown kind.
-    """
-    return linear.decode(body) if kind(body) == "linear" else decode(body)
-
-
-def _check(model: PairModel) -> None:
+    learned.check(model)
     width = len(model.features)
     lists = (model.means, model.variances, model.weights, model.squares)
     if any(len(numbers) != width for numbers in lists):
@@ -123,18 +124,6 @@ def _check(model: PairModel) -> None:
         raise ValueError(msg)
     if any(len(numbers) != width * BUCKETS for numbers in (model.bucket_weights, model.bucket_counts)):
         msg = f"its bucket lists are of unequal length: {BUCKETS} entries per feature are expected"
-        raise ValueError(msg)
-    if len(set(model.features)) != width:
-        msg = "it names a feature twice"
-        raise ValueError(msg)
-    if model.positives > model.version:
-        msg = "it has more positives than examples"
-        raise ValueError(msg)
-    if model.calibration.positives > model.calibration.labels:
-        msg = "its calibration has more positives than labels"
-        raise ValueError(msg)
-    if not is_definite(model.calibration):
-        msg = "its calibration has a curvature that no labels give"
         raise ValueError(msg)
     for start in range(0, width * BUCKETS, BUCKETS):
         if sum(model.bucket_counts[start : start + BUCKETS]) != model.version:

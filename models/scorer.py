@@ -1,94 +1,161 @@
-"""The scorer: the newest published numbers of every model, read-only for whoever scores."""
+"""The scorer: the newest published standing of every model, read-only for whoever scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 from msgspec import Struct
 
-from needstream.models import linear
+from needstream.models import contributions, logistic
+from needstream.models.anomaly_model import AnomalyModel
+from needstream.models.pair_model import PairModel
+from needstream.models.pair_scorer import PairScorer
+from needstream.models.standing import BLEND, Standing
 
 COLD_VERSION = "cold"
+STALE_VERSION = "stale"
 DECIMALS = 9
 """Scores are rounded, so that the order in which a processor adds up does not show."""
 
+NEVER_MS = 2**62
+
 
 class Readiness(Struct, frozen=True):
-    """How many labels a model needs before it may speak."""
+    """How many labels a model needs before it may speak, and how old its newest one may be."""
 
     min_labels: int
     min_positives: int
+    stale_ms: int = NEVER_MS
 
 
 class Score(Struct, frozen=True):
-    """What one model says: a probability and the version that said it, or None from ``cold``."""
+    """What one model says: a probability and the version that said it, or None from ``cold`` or ``stale``."""
 
     probability: float | None
     version: str
 
 
 _COLD = Score(None, COLD_VERSION)
+_STALE = Score(None, STALE_VERSION)
 
 
 class Scorer:
     """Scores one feature vector with all models at once; a model with too few labels is cold.
 
-    Publishing replaces one model whole; a reader sees the old or the new one, never a mixture.
+    Publishing replaces one standing whole; a reader sees the old or the new one, never a mixture.
     """
 
     def __init__(self, readiness: Mapping[str, Readiness]) -> None:
         self._readiness = dict(readiness)
-        self._published: dict[str, linear.LinearModel] = {}
-        self._warm: list[linear.LinearModel] = []
+        self._published: dict[str, Standing] = {}
         self._cold = dict.fromkeys(self._readiness, _COLD)
+        self._arrange()
 
-    def publish(self, model: linear.LinearModel) -> bool:
-        """Serve ``model`` from now on; an older version than the served one is ignored (False)."""
-        served = self._published.get(model.name)
-        if model.name not in self._readiness or (served and served.version > model.version):
+    def publish(self, standing: Standing) -> bool:
+        """Serve ``standing`` from now on; an older one than the served one is ignored (False)."""
+        served = self._published.get(standing.name)
+        if standing.name not in self._readiness or (served and served.version > standing.version):
             return False
-        self._published[model.name] = model
+        self._published[standing.name] = standing
         self._arrange()
         return True
 
-    def warm(self, name: str) -> linear.LinearModel | None:
-        """The model if it has seen enough labels to speak."""
-        model = self._published.get(name)
-        return model if model is not None and self._is_warm(model) else None
+    def warm(self, name: str) -> Standing | None:
+        """The standing of a model if it has seen enough labels to speak."""
+        standing = self._published.get(name)
+        return standing if standing is not None and self._is_warm(standing) else None
 
     def any_warm(self) -> bool:
         """Whether any model may speak."""
-        return bool(self._warm)
+        return bool(self._served.warm)
 
-    def scores(self, values: Sequence[float]) -> dict[str, Score]:
-        """Every model's word on ``values`` (feature order), by model name."""
-        answers = dict(self._cold)
-        if not self._warm:
-            return answers
-        standardised = np.array(linear.squashed(values)) - self._means
-        standardised *= self._inverse_deviations
-        np.minimum(standardised, linear.CLIP, out=standardised)
-        np.maximum(standardised, -linear.CLIP, out=standardised)
-        standardised *= self._weights
-        logits = standardised.sum(axis=1) + self._intercepts
-        for model, version, logit in zip(self._warm, self._versions, logits.tolist(), strict=True):
-            answers[model.name] = Score(round(linear.sigmoid(logit), DECIMALS), version)
+    def scores(self, values: Sequence[float], *, at_ms: int = 0) -> dict[str, Score]:
+        """Every model's word on ``values`` (feature order) at an event time, by model name.
+
+        Raises:
+            ValueError: not one value per feature, and a model is warm.
+        """
+        answers, served = dict(self._cold), self._served
+        if served.in_pairs:
+            for standing, probability in zip(served.in_pairs, served.pairs.scores(values), strict=True):
+                answers[standing.name] = self._answer(standing, probability, at_ms=at_ms)
+        for standing in served.others:
+            probability = logistic.sigmoid(standing.champion_logit(values))
+            answers[standing.name] = self._answer(standing, probability, at_ms=at_ms)
         return answers
 
-    def published(self) -> list[linear.LinearModel]:
-        """Every served model, by name."""
+    def contestants(self, values: Sequence[float]) -> dict[str, dict[str, float]]:
+        """What every contestant of every warm model says of ``values``, as probabilities by kind, by model name.
+
+        Before calibration, which learns from what was said.
+        """
+        return {
+            standing.name: {
+                kind: round(logistic.sigmoid(logit), DECIMALS) for kind, logit in standing.raw_logits(values).items()
+            }
+            for standing in self._served.warm
+        }
+
+    def enter_score(self, name: str) -> float | None:
+        """The threshold chosen for a model's target, None where there is none yet."""
+        standing = self._published.get(name)
+        return standing.enter_score if standing else None
+
+    def explain(self, name: str, values: Sequence[float]) -> contributions.Explanation | None:
+        """The calibrated logit of a warm model's champion taken apart; None of a cold model."""
+        standing = self.warm(name)
+        if standing is None:
+            return None
+        models = standing.contestants
+        # Trees know no mean; where a pair learns beside them, it tells what is usual.
+        usual = next((model for model in models.values() if isinstance(model, PairModel)), None)
+        if standing.blend is None or standing.champion != BLEND:
+            return contributions.explain(models[standing.champion], values, usual=usual)
+        shares = standing.blend.shares(tuple(models))
+        members = [
+            (shares[kind], contributions.explain(model, values, usual=usual, calibrated=False))
+            for kind, model in models.items()
+        ]
+        return contributions.mixed(members, standing.blend.calibration)
+
+    def unusual(self, values: Sequence[float]) -> float | None:
+        """How unusual ``values`` are among all customers, 0 to 1; None while nobody can tell."""
+        anomaly = self._served.anomaly
+        return anomaly.unusual(values) if anomaly is not None else None
+
+    def published(self) -> list[Standing]:
+        """Every served standing, by name."""
         return [self._published[name] for name in sorted(self._published)]
 
-    def _is_warm(self, model: linear.LinearModel) -> bool:
-        readiness = self._readiness[model.name]
-        return model.version >= readiness.min_labels and model.positives >= readiness.min_positives
+    def _answer(self, standing: Standing, probability: float, *, at_ms: int) -> Score:
+        if at_ms - standing.newest_ms > self._readiness[standing.name].stale_ms:
+            return _STALE
+        return Score(round(probability, DECIMALS), f"{standing.name}-{standing.champion}-{standing.version}")
+
+    def _is_warm(self, standing: Standing) -> bool:
+        readiness = self._readiness[standing.name]
+        return standing.labels >= readiness.min_labels and standing.positives >= readiness.min_positives
 
     def _arrange(self) -> None:
-        """Lay the warm models out as matrices, one row per model."""
-        self._warm = [model for model in self.published() if self._is_warm(model)]
-        self._versions = [f"{model.name}-{model.version}" for model in self._warm]
-        self._means = np.array([model.means for model in self._warm])
-        variances = np.array([model.variances for model in self._warm])
-        varies = variances > 0
-        self._inverse_deviations = np.where(varies, 1 / np.sqrt(np.where(varies, variances, 1)), 0)
-        self._weights = np.array([model.weights for model in self._warm])
-        self._intercepts = np.array([model.intercept for model in self._warm])
+        warm = [standing for standing in self.published() if self._is_warm(standing)]
+        models = (standing.anomaly for standing in self.published())
+        # In one piece, as a learner may publish from a thread of its own while somebody scores.
+        self._served = _Served(warm, anomaly=next((model for model in models if model is not None), None))
+
+
+class _Served:
+    """The warm models laid out: those whose champion is a pair together, the others one by one."""
+
+    def __init__(self, warm: list[Standing], *, anomaly: AnomalyModel | None) -> None:
+        self.warm = warm
+        self.in_pairs = [standing for standing in warm if _pair(standing) is not None]
+        self.others = [standing for standing in warm if _pair(standing) is None]
+        self.pairs = PairScorer(list(_pairs(self.in_pairs)))
+        self.anomaly = anomaly
+
+
+def _pair(standing: Standing) -> PairModel | None:
+    model = standing.contestants.get(standing.champion)
+    return model if isinstance(model, PairModel) else None
+
+
+def _pairs(standings: Iterable[Standing]) -> Iterable[PairModel]:
+    return (pair for standing in standings if (pair := _pair(standing)) is not None)

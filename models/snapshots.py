@@ -1,4 +1,4 @@
-"""Signed snapshots: the bytes of a model that a scorer may trust.
+"""Signed snapshots: the bytes of a standing that a scorer may trust.
 
 The body is plain numbers as JSON; the HMAC-SHA256 is checked over the exact bytes before anything
 is parsed, so a forged or damaged snapshot never reaches a parser, and nothing is ever unpickled.
@@ -9,7 +9,8 @@ import hmac
 
 import msgspec
 
-from needstream.models import linear
+from needstream.models import standing as standings
+from needstream.models.standing import Standing
 from needstream.schemas.signals import ModelSnapshot
 
 MAX_BYTES = 1_048_576
@@ -27,21 +28,21 @@ def feature_set(features: tuple[str, ...]) -> str:
     return hashlib.blake2b("\n".join(features).encode(), digest_size=6).hexdigest()
 
 
-def sign(model: linear.LinearModel, key: bytes) -> ModelSnapshot:
-    """The snapshot of ``model`` under the deployment's ``key``."""
-    body = linear.encode(model)
+def sign(standing: Standing, key: bytes) -> ModelSnapshot:
+    """The snapshot of a model's standing under the deployment's ``key``."""
+    body = standings.encode(standing)
     return ModelSnapshot(
-        model=model.name,
-        version=model.version,
-        feature_set=feature_set(model.features),
-        examples=model.version,
+        model=standing.name,
+        version=standing.version,
+        feature_set=feature_set(standing.features),
+        examples=standing.labels,
         body=body.decode(),
         mac=_mac(body, key),
     )
 
 
-def verify(stored: bytes, key: bytes, *, features: tuple[str, ...]) -> linear.LinearModel:
-    """The model in ``stored``, authenticated and of the expected features.
+def verify(stored: bytes, key: bytes, *, features: tuple[str, ...]) -> Standing:
+    """The standing in ``stored``, authenticated and of the expected features.
 
     Raises:
         SnapshotRefused: says which check failed.
@@ -60,21 +61,26 @@ def verify(stored: bytes, key: bytes, *, features: tuple[str, ...]) -> linear.Li
         msg = f"snapshot of model {snapshot.model}: the signature does not match"
         raise SnapshotRefused(msg)
     try:
-        model = linear.decode(body)
+        standing = standings.decode(body)
     except ValueError as error:
         msg = f"snapshot of model {snapshot.model}: {error}"
         raise SnapshotRefused(msg) from error
-    if model.features != features:
+    if standing.features != features:
         msg = (
-            f"snapshot of model {model.name} has feature set {feature_set(model.features)}, "
+            f"snapshot of model {standing.name} has feature set {feature_set(standing.features)}, "
             f"the pack declares {feature_set(features)}; retrain or restore the pack version"
         )
         raise SnapshotRefused(msg)
     # Only the body is signed: what stands around it must say the same.
-    if snapshot != sign(model, key):
+    if not _agrees(snapshot, standing):
         msg = f"snapshot of model {snapshot.model}: what stands around the signed numbers contradicts them"
         raise SnapshotRefused(msg)
-    return model
+    return standing
+
+
+def _agrees(snapshot: ModelSnapshot, standing: Standing) -> bool:
+    said = (snapshot.model, snapshot.version, snapshot.feature_set, snapshot.examples)
+    return said == (standing.name, standing.version, feature_set(standing.features), standing.labels)
 
 
 def _mac(body: bytes, key: bytes) -> str:

@@ -61,6 +61,7 @@ CONTRACTS: dict[str, Contract] = {
     "need-signal": Contract(signals.NeedSignal, "Need signal"),
     "alert": Contract(signals.Alert, "Alert"),
     "decision": Contract(signals.Decision, "Decision"),
+    "model-decision": Contract(signals.ModelDecision, "Model decision"),
     "profile": Contract(signals.ProfileSummary, "Profile"),
     "labelled-example": Contract(signals.LabelledExample, "Labelled example"),
     "erasure-receipt": Contract(signals.ErasureReceipt, "Erasure receipt"),

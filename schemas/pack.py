@@ -249,7 +249,10 @@ class Cap(_Declared, frozen=True, kw_only=True):
 
 
 class Pack(_Declared, frozen=True, kw_only=True):
-    """A whole domain pack."""
+    """A whole domain pack.
+
+    ``words`` says what products, page topics and facts are called in explanations: noun phrases, facts in the plural.
+    """
 
     name: Name
     version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(?!\n)$")]
@@ -258,6 +261,7 @@ class Pack(_Declared, frozen=True, kw_only=True):
     needs: Annotated[tuple[Name, ...], Meta(min_length=1)]
     pages: tuple[PageRule, ...] = ()
     keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    words: dict[str, Texts] = field(default_factory=dict)
     time: TimeRules = field(default_factory=TimeRules)
     activity: Annotated[tuple[FactPattern, ...], Meta(min_length=1)]
     salary: Salary | None = None

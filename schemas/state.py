@@ -77,7 +77,8 @@ class Credit(Struct, array_like=True):
 class Payments(Struct, array_like=True):
     """The habit of the customer's outgoing payments: decayed moments of the logarithm of the amount.
 
-    ``surprise`` is how many standard deviations the newest was above what was usual before it.
+    ``surprise`` is how many standard deviations the newest was above what was usual before it. ``weight`` is what the
+    decayed moments rest on, ``currency`` whose amounts they are.
     """
 
     observations: int
@@ -85,6 +86,8 @@ class Payments(Struct, array_like=True):
     mean: float
     variance: float
     surprise: float = 0.0
+    weight: float = 1.0
+    currency: str = ""
 
 
 class Traits(Struct, array_like=True):

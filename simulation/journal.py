@@ -24,6 +24,8 @@ OUTGOING: Final = frozenset(
         "fx_remittance", "investment_buy", "insurance_premium", "purchase",
     ),
 )  # fmt: skip
+PAYMENTS: Final = frozenset(("withdrawal", "transfer_out", "card_payment", "fx_remittance"))
+"""The outgoing money whose amount the customer chooses."""
 NO_ACTIVITY: Final = frozenset(("fee", "interest", "balance", "instalment", "loan_repayment"))
 """Transactions the bank makes by itself: they are no sign of life."""
 INTEREST_HALF_LIFE_MS: Final = 7 * timeline.DAY_MS
@@ -68,6 +70,30 @@ class DecayedCount:
         return self.level
 
 
+@dataclasses.dataclass(slots=True)
+class PaymentHabit:
+    """Mean and spread of the logarithms of all payments so far (Welford, 1962)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    is_left: bool = False
+    """Whether the truth knows of a payment far above it already."""
+
+    def add(self, amount_minor: int) -> None:
+        """Take one more payment in."""
+        size = math.log1p(amount_minor / 100)
+        self.count += 1
+        excess = size - self.mean
+        self.mean += excess / self.count
+        self.squares += excess * (size - self.mean)
+
+    def deviations(self, amount_minor: int) -> float:
+        """Return how many standard deviations (at least 0.5 each) an amount lies above the mean."""
+        deviation = max(0.5, math.sqrt(self.squares / max(1, self.count)))
+        return (math.log1p(amount_minor / 100) - self.mean) / deviation
+
+
 class Journal:
     """Writes the events of one customer and keeps the account's balance."""
 
@@ -79,6 +105,7 @@ class Journal:
         self.last_activity_ms = 0
         self.loan_views = DecayedCount()
         self.rate_views = DecayedCount()
+        self.payments = PaymentHabit()
         self._last_money_ms = 0
         self._events = 0
         self._sessions = 0
@@ -118,6 +145,8 @@ class Journal:
         at_ms = max(at_ms, self._last_money_ms + timeline.SECOND_MS)
         self._last_money_ms = at_ms
         self.balance_minor = balance_minor
+        if event_type in PAYMENTS:
+            self.payments.add(amount_minor)
         self._transaction(
             at_ms,
             event_type,

@@ -1,6 +1,15 @@
 """Planted balance movements: a windfall, an emptied account, and the bonus or big purchase that only look like them."""
 
-from needstream.simulation import catalogue, chance, parameters, personas, population, timeline, truth
+from needstream.simulation import (
+    catalogue,
+    chance,
+    parameters,
+    personas,
+    plants_payments,
+    population,
+    timeline,
+    truth,
+)
 from needstream.simulation.life import Life
 
 _DAY = timeline.DAY_MS
@@ -75,6 +84,7 @@ def balance_drop(life: Life) -> None:
         if chance.happens(rng, 0.4):
             first_minor = round(amounts[0] * rng.uniform(0.15, 0.3))
             amounts = [first_minor, amounts[0] - first_minor]
+        plants_payments.note_if_unusual(life, at_ms, amounts_minor=amounts)
         for number, amount_minor in enumerate(amounts):
             writer.money(
                 at_ms + number * 4 * timeline.MINUTE_MS, "transfer_out", amount_minor=amount_minor,
@@ -104,6 +114,7 @@ def big_purchase(life: Life) -> None:
     def buy(life: Life, at_ms: int) -> None:
         amount_minor = round(life.journal.balance_minor * rng.uniform(0.2, 0.3))
         mcc = rng.choice(("5511", "5732", "4722"))
+        plants_payments.note_if_unusual(life, at_ms, amounts_minor=[amount_minor])
         life.journal.money(
             at_ms,
             "card_payment",

@@ -1,6 +1,16 @@
 """Planted departures: churners who taper off, pauses that alarm, holidays and slow weeks that must not."""
 
-from needstream.simulation import behaviours, browsing, chance, parameters, plants_income, population, timeline, truth
+from needstream.simulation import (
+    behaviours,
+    browsing,
+    chance,
+    parameters,
+    plants_income,
+    plants_payments,
+    population,
+    timeline,
+    truth,
+)
 from needstream.simulation.life import FOREVER_DAY, Action, Life, Stretch
 
 SHORTEST_DAYS = 50
@@ -186,6 +196,7 @@ def _drain(life: Life, begins: int, *, sweep_day: int) -> None:
 def _payment_out(share: float) -> Action:
     def pay(life: Life, at_ms: int) -> None:
         amount_minor = round(life.journal.balance_minor * share)
+        plants_payments.note_if_unusual(life, at_ms, amounts_minor=[amount_minor])
         payee = "Own account elsewhere"
         life.journal.money(at_ms, "transfer_out", amount_minor=amount_minor, counterparty=payee, channel="web")
 

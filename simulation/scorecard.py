@@ -24,6 +24,7 @@ _TOPIC_OF_KIND: Final = {
     "churn": emitted.CHURN_ALERTS,
     "churner": emitted.CHURN_ALERTS,
     "care": emitted.ALERTS,
+    "risk": emitted.ALERTS,
 }
 
 
@@ -51,8 +52,12 @@ class ScenarioScore:
 
     @property
     def precision(self) -> float | None:
-        """Share of the signals that were right; None without any."""
-        return self.matched / self.signals if self.signals else None
+        """Share of the signals that were right; None without any, and where nothing of the kind was planted.
+
+        What nobody planted can only be counted: whether somebody is unusual has no truth.
+        """
+        is_judged = self.expected or self.near_misses
+        return self.matched / self.signals if self.signals and is_judged else None
 
     @property
     def false_alarms(self) -> int:

@@ -12,7 +12,7 @@ import orjson
 from needstream.simulation import timeline
 
 FILE_NAME = "truth.jsonl"
-KINDS = ("need", "churn", "care", "latent", "bot", "churner")
+KINDS = ("need", "churn", "care", "risk", "latent", "bot", "churner")
 NO_CONSENT = "no consent"
 
 

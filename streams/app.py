@@ -23,6 +23,7 @@ from needstream.streams.metrics import Metrics
 from needstream.streams.model_feed import ModelFeed, ModelTopic
 from needstream.streams.outgoing import Addresses
 from needstream.streams.packs import loader
+from needstream.streams.pipeline import learning
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.receipts import Receipts
 from needstream.streams.rejections import Rejections
@@ -34,6 +35,8 @@ LARGEST_REQUEST_BYTES = 2_000_000
 
 REQUEST_TIMEOUT_S = 30.0
 STOP_WITHIN_S = 30.0
+COMPARE_EVERY_S = 15.0
+"""Between two looks at how far what is predicted from has moved."""
 
 _LOG = logging.getLogger("needstream.app")
 
@@ -55,9 +58,10 @@ class Worker:
             msg = f"NEEDSTREAM_IDLE_AFTER must be at least the pack's allowed lateness, {lateness}"
             raise SettingsRefused(msg)
         self.scorer = Scorer(self.definitions.readiness())
-        self.metrics = Metrics(version("needstream"), self.definitions.version)
+        features = self.definitions.pack.features
+        self.metrics = Metrics(version("needstream"), self.definitions.version, features=features)
         names = [model.declared.name for model in self.definitions.models]
-        self.learner = Learner(names, self.definitions.pack.features, scorer=self.scorer)
+        self.learner = Learner(learning.rules(self.definitions), self.definitions.pack.features, scorer=self.scorer)
         self.app = faust.App(
             settings.app_id,
             broker=transport.url(settings.broker),
@@ -98,6 +102,7 @@ class Worker:
             key=settings.model_key,
             features=self.definitions.pack.features,
             serve=self.scorer.publish,
+            lag=self.metrics.models.snapshot_lag.observe,
         )
         self._learner_agent: LearnerAgent | None = None
         self._addresses = Addresses(partitions=partitions, receipts=Receipts(tuple(names), settings.model_key))
@@ -144,6 +149,7 @@ class Worker:
                 key=self.settings.model_key,
                 features=self.definitions.pack.features,
                 send=self.send,
+                addresses=self._addresses,
             )
             own = LearnerTopics(models, ExampleLog(self.settings.broker))
             learner = LearnerAgent(self.app, self.learner, topics=own, metrics=self.metrics, fail=self.fail)
@@ -152,9 +158,15 @@ class Worker:
             self.app.task(learner.beat)
             self._learner_agent = learner
         self.app.task(self._start_models)
+        self.app.task(self._watch_models)
         self.app.task(self.lanes.beat)
         stall_after_s = self.settings.stall_after_ms / 1000
         install_pages(self.app, metrics=self.metrics, lanes=self.lanes, stall_after_s=stall_after_s)
+
+    async def _watch_models(self) -> None:
+        while not self.app.should_stop:
+            await self.app.sleep(COMPARE_EVERY_S)
+            self.metrics.models.compare(self.scorer.published())
 
     async def _start_models(self) -> None:
         if self.settings.models is None and self.settings.model_key == DEVELOPMENT_KEY:

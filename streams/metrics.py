@@ -23,18 +23,27 @@ pack); never a customer, an event or a session.
     needstream_watermark_timestamp_seconds{partition}    event time below which all is applied
     needstream_last_processed_timestamp_seconds          processing time of the newest round
     needstream_model_quality_ratio{model,measure}        prequential quality, pooled and windowed
-    needstream_model_examples{model}                     examples learned
+    needstream_model_examples{model}                     matured examples judged
+    needstream_model_champion{model,kind}                1 for the kind of contestant that is served, else 0
+    needstream_model_enter_score{model}                  threshold chosen for the model's target
+    needstream_model_decisions_total{model,event}        promotions, drift, gaps between slices
+    needstream_quarantined_examples{model,reason}        examples kept from learning
+    needstream_slice_ratio{model,slice,measure}          calibration gap, signal rate and AUC by slice of the customers
+    needstream_predictions_total{model,verdict}          predictions to be judged: scored, cold or stale
+    needstream_feature_drift_ratio{feature}              population stability index of a feature, before labels mature
+    needstream_score_drift_ratio{model}                  the same of a model's scores
+    needstream_snapshot_lag_seconds                      a model's snapshot on its topic to its being served
     needstream_build_info{version,pack}                  always 1
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
-from needstream.models.prequential import Quality
 from needstream.schemas import signals
 from needstream.schemas.dead_letters import DeadLetter
+from needstream.streams.model_metrics import ModelMetrics
 from needstream.streams.pipeline import emissions
 
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -43,7 +52,7 @@ _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 class Metrics:
     """The metrics of one worker in a registry of their own."""
 
-    def __init__(self, version: str, pack: str) -> None:
+    def __init__(self, version: str, pack: str, *, features: Sequence[str] = ()) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.records = Counter("needstream_records", "Records read.", ["topic"], registry=registry)
@@ -84,13 +93,7 @@ class Metrics:
         self.waiting = Gauge("needstream_waiting_records", "Records held back.", ["partition"], registry=registry)
         self.watermark = Gauge("needstream_watermark_timestamp_seconds", "Watermark.", ["partition"], registry=registry)
         self.last_processed = Gauge("needstream_last_processed_timestamp_seconds", "Newest round.", registry=registry)
-        self.quality = Gauge(
-            "needstream_model_quality_ratio",
-            "Prequential quality.",
-            ["model", "measure"],
-            registry=registry,
-        )
-        self.learned = Gauge("needstream_model_examples", "Examples learned.", ["model"], registry=registry)
+        self.models = ModelMetrics(registry, features)
         Info("needstream_build", "Version and pack.", registry=registry).info({"version": version, "pack": pack})
 
     def count(self, emitted: Iterable[emissions.Emission]) -> None:
@@ -102,7 +105,9 @@ class Metrics:
                 if emission.verdict == "suppressed":
                     self.suppressed.labels(emission.gate).inc()
             elif isinstance(emission, signals.LabelledExample):
-                self.examples.labels(emission.model, str(emission.label).lower()).inc()
+                if emission.stage == "final":
+                    self.examples.labels(emission.model, str(emission.label).lower()).inc()
+                self.models.release(emission)
             elif isinstance(emission, emissions.SessionClosed):
                 self.sessions.inc()
             elif isinstance(emission, emissions.DuplicateEvent):
@@ -111,6 +116,8 @@ class Metrics:
                 self.late_events.inc()
             elif isinstance(emission, emissions.SharedDeviceEvent):
                 self.shared_device_events.inc()
+            elif isinstance(emission, emissions.PredictionMade):
+                self.models.predict(emission)
             elif isinstance(emission, emissions.CustomerErased):
                 self.erasures.inc()
 
@@ -118,15 +125,6 @@ class Metrics:
         """Count rejected records."""
         for letter in letters:
             self.dead_letters.labels(letter.topic, letter.reason.value).inc()
-
-    def judge(self, qualities: Iterable[Quality]) -> None:
-        """Show the models' quality; what is not known yet is not shown."""
-        for quality in qualities:
-            self.learned.labels(quality.model).set(quality.examples)
-            for measure in ("auc", "log_loss", "baseline_log_loss", "calibration_error", "window_auc"):
-                figure = getattr(quality, measure)
-                if figure is not None:
-                    self.quality.labels(quality.model, measure).set(figure)
 
     def forget(self, partition: int) -> None:
         """Show no more of a partition that was given up."""

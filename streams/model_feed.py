@@ -7,6 +7,7 @@ that is not authentic is refused with a warning and the last good model keeps se
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import aiokafka
@@ -14,10 +15,12 @@ import msgspec
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from needstream.models import linear
 from needstream.models.snapshots import SnapshotRefused, sign, verify
-from needstream.streams import sending, topics, transport
+from needstream.models.standing import Standing
+from needstream.schemas.signals import ModelDecision
+from needstream.streams import outputs, sending, topics, transport
 from needstream.streams.lane import Send
+from needstream.streams.outgoing import Addresses
 
 _LOG = logging.getLogger("needstream.model_feed")
 _ENCODER = msgspec.json.Encoder()
@@ -34,15 +37,17 @@ class ModelFeed:
         *,
         key: bytes,
         features: tuple[str, ...],
-        serve: Callable[[linear.LinearModel], object],
+        serve: Callable[[Standing], object],
+        lag: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._broker = broker
         self._key = key
         self._features = features
         self._serve = serve
+        self._lag = lag
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
 
-    async def start(self) -> dict[str, linear.LinearModel]:
+    async def start(self) -> dict[str, Standing]:
         """Read what is on the topic now.
 
         Returns:
@@ -57,9 +62,9 @@ class ModelFeed:
         self._consumer.assign([place])
         await self._consumer.seek_to_beginning(place)
         end = (await self._consumer.end_offsets([place]))[place]
-        newest: dict[str, linear.LinearModel] = {}
+        newest: dict[str, Standing] = {}
         while await self._consumer.position(place) < end:
-            for model in await self._read():
+            for model, _ in await self._read():
                 if model.name not in newest or model.version >= newest[model.name].version:
                     newest[model.name] = model
         for model in newest.values():
@@ -70,8 +75,9 @@ class ModelFeed:
         """Serve what others publish, until cancelled."""
         while True:
             try:
-                for model in await self._read():
+                for model, published_ms in await self._read():
                     self._serve(model)
+                    self._lag(max(0.0, time.time() - published_ms / 1000))
             except KafkaError as fault:
                 await _outlast(fault)
 
@@ -81,7 +87,8 @@ class ModelFeed:
             await self._consumer.stop()
             self._consumer = None
 
-    async def _read(self) -> list[linear.LinearModel]:
+    async def _read(self) -> list[tuple[Standing, int]]:
+        """The next models, each with the broker's time of its record in milliseconds."""
         if self._consumer is None:
             await asyncio.sleep(_POLL_MS / 1000)
             return []
@@ -90,7 +97,8 @@ class ModelFeed:
         for records in fetched.values():
             for record in records:
                 try:
-                    models.append(verify(record.value or b"", self._key, features=self._features))
+                    model = verify(record.value or b"", self._key, features=self._features)
+                    models.append((model, record.timestamp))
                 except SnapshotRefused as error:
                     _LOG.warning(
                         "model snapshot refused",
@@ -100,15 +108,16 @@ class ModelFeed:
 
 
 class ModelTopic:
-    """What a learner needs of ``model-snapshots.v1``: the newest models, and a place to publish."""
+    """What a learner needs of ``model-snapshots.v1``: the newest models, and a place to publish and to tell."""
 
-    def __init__(self, broker: str, *, key: bytes, features: tuple[str, ...], send: Send) -> None:
+    def __init__(self, broker: str, *, key: bytes, features: tuple[str, ...], send: Send, addresses: Addresses) -> None:
         self._broker = broker
         self._key = key
         self._features = features
         self._send = send
+        self._addresses = addresses
 
-    async def newest(self) -> list[linear.LinearModel]:
+    async def newest(self) -> list[Standing]:
         """The newest authentic model of each name, as the topic stands now; a broker that is away is waited for."""
         while True:
             feed = ModelFeed(self._broker, key=self._key, features=self._features, serve=lambda _: None)
@@ -119,8 +128,15 @@ class ModelTopic:
             finally:
                 await feed.stop()
 
-    async def publish(self, models: Sequence[linear.LinearModel]) -> None:
-        """Sign and send the models; they are acknowledged on return."""
+    async def publish(self, models: Sequence[Standing], decisions: Sequence[ModelDecision] = ()) -> None:
+        """Send what was decided, then sign and send the models; all is acknowledged on return.
+
+        After a crash in between the same examples are learned again, and decide the same under the same ids.
+        """
+        for decision in decisions:
+            for record in outputs.records(decision):
+                place = TP(record.topic, self._addresses.of_model(decision.model))
+                await self._send({place: [(record.key, record.value, record.headers, None)]}, _again)
         records = [(model.name.encode(), _ENCODER.encode(sign(model, self._key)), (), None) for model in models]
         await self._send({TP(topics.MODEL_SNAPSHOTS, 0): records}, _again)
 

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import msgspec
 
-from needstream.models.linear import LinearModel
 from needstream.models.snapshots import SnapshotRefused, sign, verify
+from needstream.models.standing import Standing
 from needstream.streams import event_files
 
 
-def write(models: Iterable[LinearModel], path: Path, *, key: bytes) -> None:
+def write(models: Iterable[Standing], path: Path, *, key: bytes) -> None:
     """Sign the models and write them in the order given."""
     with path.open("wb") as file:
         for model in models:
             file.write(msgspec.json.encode(sign(model, key)) + b"\n")
 
 
-def read(path: Path, *, key: bytes, features: tuple[str, ...]) -> list[LinearModel]:
+def read(path: Path, *, key: bytes, features: tuple[str, ...]) -> list[Standing]:
     """The models of a file.
 
     Raises:

@@ -31,7 +31,7 @@ class Addresses(Struct, frozen=True, kw_only=True):
     receipts: Receipts | None = None
 
     def of_model(self, name: str) -> int:
-        """The partition of a model's labelled examples."""
+        """The partition of a model's labelled examples, and of what is decided of it."""
         return zlib.crc32(name.encode()) % self.partitions
 
     def of_key(self, key: bytes) -> int:

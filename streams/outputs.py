@@ -31,6 +31,7 @@ OMITTED = "needstream.omitted"
 _HEADER_OVERHEAD_BYTES = 10
 _MARK = re.compile(rf"{re.escape(topics.DEAD_LETTERS)}-[0-9]{{1,10}}-[0-9]{{1,19}}")
 _ENCODER = msgspec.json.Encoder()
+_OF_MODELS = (signals.LabelledExample, signals.ModelDecision)
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -46,13 +47,13 @@ class Record(msgspec.Struct, frozen=True):
     partition: int | None = None
 
 
-def topic_of(emission: Emission) -> str | None:
+def topic_of(emission: Emission | signals.ModelDecision) -> str | None:
     """The topic an emission belongs to; None for facts that are only counted, or that make several records."""
     if isinstance(emission, signals.NeedSignal):
         return topics.NEED_SIGNALS
     if isinstance(emission, signals.Alert):
         return topics.CHURN_ALERTS if emission.kind == "churn" else topics.ALERTS
-    if isinstance(emission, signals.Decision):
+    if isinstance(emission, signals.Decision | signals.ModelDecision):
         return topics.DECISIONS
     if isinstance(emission, signals.ProfileSummary):
         return topics.PROFILES
@@ -61,7 +62,9 @@ def topic_of(emission: Emission) -> str | None:
     return None
 
 
-def records(emission: Emission, *, decided_at: str | None = None, receipts: Receipts | None = None) -> Sequence[Record]:
+def records(
+    emission: Emission | signals.ModelDecision, *, decided_at: str | None = None, receipts: Receipts | None = None
+) -> Sequence[Record]:
     """The records of an emission, in order; none for facts that are only counted.
 
     Args:
@@ -78,7 +81,7 @@ def records(emission: Emission, *, decided_at: str | None = None, receipts: Rece
         return ()
     if isinstance(emission, signals.Signal) and decided_at is not None:
         emission = msgspec.structs.replace(emission, decided_at=decided_at)
-    key = emission.model if isinstance(emission, signals.LabelledExample) else _customer(emission)
+    key = emission.model if isinstance(emission, _OF_MODELS) else _customer(emission)
     return (Record(topic, key.encode(), _ENCODER.encode(emission), _headers(emission, topic)),)
 
 
@@ -114,7 +117,7 @@ def _headers(emission: Any, topic: str) -> Headers:
     headers = _cloud_event(topic, identity, at=at)
     if isinstance(emission, signals.Signal | signals.Decision):
         headers["ce_causationid"] = emission.trigger_event_id
-    if not isinstance(emission, signals.LabelledExample):
+    if not isinstance(emission, _OF_MODELS):
         headers["ce_partitionkey"] = emission.customer_id
     if isinstance(emission, signals.Signal):
         headers["ce_expirytime"] = emission.expires_at
@@ -139,7 +142,7 @@ def _encoded(headers: dict[str, str]) -> Headers:
 def _identity(emission: Any) -> tuple[str, str]:
     if isinstance(emission, signals.Signal):
         return emission.signal_id, emission.event_time
-    if isinstance(emission, signals.Decision):
+    if isinstance(emission, signals.Decision | signals.ModelDecision):
         return emission.decision_id, emission.event_time
     if isinstance(emission, signals.LabelledExample):
         return emission.example_id, emission.due_at

@@ -18,10 +18,10 @@ from msgspec import Struct
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs, identities, signals
+from needstream.schemas import codecs, identities, signals, state
 from needstream.schemas.dead_letters import DeadLetter, Rejected
 from needstream.streams import event_files, model_files, outputs, topics
-from needstream.streams.pipeline import emissions, inputs
+from needstream.streams.pipeline import emissions, inputs, learning
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.receipts import Receipts
@@ -91,8 +91,7 @@ class Replay:
         features = definitions.pack.features
         self.learner: Learner | None = None
         if options.models is None:
-            names = [model.declared.name for model in definitions.models]
-            self.learner = Learner(names, features, scorer=self.scorer)
+            self.learner = Learner(learning.rules(definitions), features, scorer=self.scorer)
         else:
             for model in model_files.read(options.models, key=options.model_key, features=features):
                 self.scorer.publish(model)
@@ -192,20 +191,23 @@ class Replay:
             )
             letters.write(outputs.dead_letter_line(letter) + b"\n")
 
-    def _write(self, emission: emissions.Emission, files: Mapping[str, IO[bytes]]) -> None:
+    def _write(self, emission: emissions.Emission | signals.ModelDecision, files: Mapping[str, IO[bytes]]) -> None:
         self.counts[f"emission.{type(emission).__name__}"] += 1
         for written in outputs.records(emission, receipts=self._receipts):
             if written.topic in files:
                 files[written.topic].write((written.value or _removed(written.key)) + b"\n")
         if isinstance(emission, signals.LabelledExample) and self.learner is not None:
-            self.learner.learn(emission)
+            for decision in self.learner.learn(emission):
+                self._write(decision, files)
         elif isinstance(emission, signals.Signal):
             self.counts[f"signal.{emission.scenario}"] += 1
+        elif isinstance(emission, signals.ModelDecision):
+            self.counts[f"model.{emission.model}.{emission.event}"] += 1
         elif isinstance(emission, signals.Decision) and emission.verdict == "suppressed":
             self.counts[f"suppressed.{emission.gate}"] += 1
 
     def _write_models(self, target: Path) -> None:
-        models = self.learner.export() if self.learner else self.scorer.published()
+        models = self.learner.standings() if self.learner else self.scorer.published()
         model_files.write(models, target / f"{topics.MODEL_SNAPSHOTS}.jsonl", key=self._options.model_key)
 
     def _report(self) -> dict[str, Any]:
@@ -215,8 +217,23 @@ class Replay:
             "customers": sum(key.isprintable() for key, _ in self._store.items()),
             "counts": dict(sorted(self.counts.items())),
             "models": [msgspec.structs.asdict(each) for each in quality],
+            "slices": [msgspec.structs.asdict(each) for each in (self.learner.slices() if self.learner else [])],
+            "quarantined": _quarantined(self.learner),
             "learning": self.learner is not None,
+            "waiting": _waiting(self._store),
         }
+
+
+def _quarantined(learner: Learner | None) -> dict[str, int]:
+    found = learner.quarantined() if learner else {}
+    return {f"{model}.{reason}": count for (model, reason), count in found.items()}
+
+
+def _waiting(store: MemoryStore) -> dict[str, int]:
+    """How many predictions of each model have no label yet."""
+    stored = (state.restore(value) for key, value in store.items() if key.isprintable())
+    asked = (name for each in stored for prediction in each.predictions for name in prediction.asks)
+    return dict(sorted(Counter(asked).items()))
 
 
 def _removed(key: bytes) -> bytes:

@@ -8,8 +8,8 @@ their ids. Each example is learned once.
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import faust
 import msgspec
@@ -17,13 +17,15 @@ from faust.types import EventT
 from msgspec import Struct
 
 from needstream.models.learner import Learner
-from needstream.schemas.signals import LabelledExample
+from needstream.schemas.signals import LabelledExample, ModelDecision
 from needstream.streams.example_log import ExampleLog
 from needstream.streams.lane import Fail
 from needstream.streams.metrics import Metrics
 from needstream.streams.model_feed import ModelTopic
 
 PUBLISH_EVERY_S = 1.0
+
+Done = TypeVar("Done")
 
 _LOG = logging.getLogger("needstream.learner")
 _DECODER = msgspec.json.Decoder(LabelledExample)
@@ -56,6 +58,7 @@ class LearnerAgent:
         self._generation: int | None = None
         self._recalled: set[int] = set()
         self._touched: set[str] = set()
+        self._decided: list[ModelDecision] = []
         self._unacknowledged: list[EventT[Any]] = []
         self._round = asyncio.Lock()
 
@@ -64,8 +67,7 @@ class LearnerAgent:
         async for event in stream.noack().events():
             try:
                 if await self._is_current(event.message.generation_id, event.value[0]):
-                    self._learn(event.value)
-                    self._unacknowledged.append(event)
+                    await self._take(event)
             except Exception as error:
                 _LOG.exception("learning failed")
                 await self._fail(error)
@@ -83,13 +85,16 @@ class LearnerAgent:
                 raise
 
     async def publish(self) -> None:
-        """Publish every model that has learned since, then acknowledge what it learned."""
+        """Publish every model that has learned since and what was decided, then acknowledge what it learned."""
         async with self._round:
             touched, self._touched = self._touched, set()
             learned, self._unacknowledged = self._unacknowledged, []
+            decided, self._decided = self._decided, []
             if touched:
-                await self._models.publish([self._learner.publish(name) for name in sorted(touched)])
-                self._metrics.judge(self._learner.quality())
+                standings = await self._aside(lambda: [self._learner.publish(name) for name in sorted(touched)])
+                await self._models.publish(standings, decided)
+                self._metrics.models.show(self._learner, standings)
+                self._metrics.models.decide(decided)
             for event in learned:
                 event.ack()
 
@@ -102,11 +107,22 @@ class LearnerAgent:
         if generation != self._generation:
             self._learner.begin_anew(await self._models.newest())
             self._recalled = set()
+            self._decided = []
             self._generation = generation
         if first.partition not in self._recalled:
-            self._learner.recall(await self._examples.ids_before(first.partition, first.offset))
+            most = self._learner.recalls()
+            self._learner.recall(await self._examples.before(first.partition, first.offset, most=most))
             self._recalled.add(first.partition)
         return generation == self._app.consumer_generation_id
+
+    async def _take(self, event: EventT[Any]) -> None:
+        async with self._round:
+            await self._aside(lambda: self._learn(event.value))
+            self._unacknowledged.append(event)
+
+    async def _aside(self, work: Callable[[], Done]) -> Done:
+        """Do the work here, or in a thread where a contestant is fitted as a whole, so that the lanes go on."""
+        return await asyncio.to_thread(work) if self._learner.recalls() is None else work()
 
     def _learn(self, records: Iterable[Any]) -> None:
         for record in records:
@@ -117,5 +133,5 @@ class LearnerAgent:
                 _LOG.warning("labelled example cannot be read, skipped", extra={"facts": facts})
                 continue
             if self._learner.knows(example):
-                self._learner.learn(example, offset=record.offset)
+                self._decided += self._learner.learn(example, offset=record.offset)
                 self._touched.add(example.model)

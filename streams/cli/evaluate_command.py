@@ -1,19 +1,19 @@
-"""``needstream evaluate``: prequential quality of the models on files."""
+"""``needstream evaluate``: what the recorded scores of the models were worth, beside baselines."""
 
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import orjson
+import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from typer.exceptions import TyperException
 
 from needstream.streams.cli import options
 from needstream.streams.packs import loader
-
-_MEASURES = ("auc", "log_loss", "baseline_log_loss", "calibration_error", "window_auc", "window_log_loss")
+from needstream.streams.pipeline.definitions import Definitions
+from needstream.streams.settings import from_environment
 
 
 def register(app: typer.Typer) -> None:
@@ -21,28 +21,81 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
 
 
-def evaluate(*, source: options.InputFolder, pack: options.PackName = "bank", as_json: options.Json = False) -> None:
-    """Replay files and report how good every model's recorded scores were.
+def evaluate(
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", exists=True, file_okay=False, help="Folder with input files to replay, or of a finished replay."
+        ),
+    ] = None,
+    examples: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Labelled examples to judge, instead of a replay's; repeatable."
+        ),
+    ] = None,
+    pack: options.PackName = "bank",
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write one page of HTML with pictures here.")
+    ] = None,
+    recorded_only: Annotated[
+        bool, typer.Option("--recorded-only", help="Judge what was recorded; train no baseline, run nothing again.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Judge the models' recorded scores by their matured labels, beside baselines that waited as long for theirs.
 
-    Each score is judged when its label has matured, before the model learns from it.
+    The input is replayed, unless it is the output of a replay. LightGBM and Vowpal Wabbit are compared when installed.
     """
-    from needstream.streams.replay import Replay, ReplayOptions
+    from needstream.streams.evaluation import histories, page, reports, tables
 
-    latest_ms = time.time_ns() // 1_000_000
-    with tempfile.TemporaryDirectory(prefix="needstream-") as scratch:
-        report = Replay(loader.load(pack), ReplayOptions(latest_ms=latest_ms)).run(source, Path(scratch))
+    if source is None and not examples:
+        msg = "give --input, --examples or both"
+        raise typer.BadParameter(msg, param_hint="--input")
+    definitions = loader.load(pack)
+    errors = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="needstream-") as scratch, errors.status("reading") as status:
+        sources = histories.of_folder(source) if source else None
+        if examples:
+            found = sources or histories.Sources(examples=())
+            sources = msgspec.structs.replace(found, examples=tuple(examples))
+        if sources is None and source is not None:
+            status.update("replaying")
+            _replay(definitions, source, target=Path(scratch))
+            sources = histories.of_folder(Path(scratch))
+        try:
+            told = reports.report(
+                histories.read(sources or histories.Sources(examples=()), definitions),
+                pack=definitions.version,
+                recorded_only=recorded_only,
+                on_model=lambda name: status.update(f"judging {name}"),
+            )
+        except histories.NothingToJudge as error:
+            raise TyperException(str(error)) from error
+    if report is not None:
+        report.write_text(page.page(told), encoding="utf-8")
     if as_json:
-        typer.echo(orjson.dumps(report["models"]).decode())
+        typer.echo(reports.encoded(told).decode())
         return
     console = Console()
-    console.print(quality_table(report["models"]), soft_wrap=not console.is_terminal)
+    shown = [tables.served(told)]
+    shown += [
+        tables.compared(told, measure=name, title=title) for name, title in (("log_loss", "log loss"), ("auc", "AUC"))
+    ]
+    for table in [*shown, tables.times(told)]:
+        console.print(table, soft_wrap=not console.is_terminal)
+    if told.skipped and not recorded_only:
+        console.print(
+            f"not installed and left out: {', '.join(told.skipped)} (pip install needstream[bench])", markup=False
+        )
+    if report is not None:
+        console.print(f"pictures and slices: {report}", markup=False, soft_wrap=True)
 
 
-def quality_table(models: list[dict[str, Any]]) -> Table:
-    """One row per model; a dash where nothing could be judged yet."""
-    table = Table("model", "examples", "judged", "positives", *_MEASURES, title="prequential quality, matured labels")
-    for model in models:
-        figures = ("-" if model[name] is None else f"{model[name]:.3f}" for name in _MEASURES)
-        counts = (f"{model[name]:,}" for name in ("examples", "judged", "positives"))
-        table.add_row(model["model"], *counts, *figures)
-    return table
+def _replay(definitions: Definitions, source: Path, *, target: Path) -> None:
+    from needstream.streams.replay import Replay, ReplayOptions
+
+    settings = from_environment()
+    latest_ms = time.time_ns() // 1_000_000 + settings.future_tolerance_ms
+    Replay(definitions, ReplayOptions(latest_ms=latest_ms, model_key=settings.model_key)).run(source, target)

@@ -1,5 +1,6 @@
 """What a pack could have said at a place: the valid fields, words or form, read off the types of the pack language."""
 
+import re
 from collections.abc import Iterator
 
 from msgspec import inspect
@@ -27,6 +28,30 @@ def fields_at(trail: Trail) -> list[str]:
     fields = [field.encode_name for struct in structs for field in struct.fields]
     # A scenario of a file is a template: ``products`` writes it out once per product.
     return [*fields, "products"] if len(trail) == 2 and trail[0] == "scenarios" else fields  # noqa: PLR2004
+
+
+def keys_at(trail: Trail) -> str:
+    """What the keys of a mapping at a place of a pack may be, in words."""
+    return " or ".join(dict.fromkeys(_words(key) for key in _keys_at(trail)))
+
+
+def is_key(trail: Trail, key: str) -> bool:
+    """Whether a mapping at a place of a pack may have the key."""
+    return any(_fits(declared, key) for declared in _keys_at(trail))
+
+
+def _keys_at(trail: Trail) -> list[inspect.Type]:
+    mappings = [declared for declared in _declared_at(trail) if isinstance(declared, inspect.DictType)]
+    return [key for mapping in mappings for key in _alternatives(mapping.key_type)]
+
+
+def _fits(declared: inspect.Type, key: str) -> bool:
+    if isinstance(declared, inspect.LiteralType):
+        return key in declared.values
+    if isinstance(declared, inspect.StrType):
+        longest, pattern = declared.max_length, declared.pattern
+        return (longest is None or len(key) <= longest) and (pattern is None or re.search(pattern, key) is not None)
+    return False
 
 
 def _declared_at(trail: Trail) -> list[inspect.Type]:

@@ -20,6 +20,7 @@ from needstream.streams.pipeline.refusals import DefinitionError
 
 _FILES = ("pack.yaml", "models.yaml", "scenarios.yaml")
 _NAMED = ("scenarios", "models")
+_IN_A_KEY = "key` in `"
 _SOME_KEY = "..."
 """How msgspec writes the key of a mapping whose value is wrong."""
 _STEP = re.compile(r"\[([0-9]+)\]|(\.\.\.|[^.\[\]]+)")
@@ -101,7 +102,11 @@ class _Source:
     def refusal_of(self, error: msgspec.ValidationError) -> PackRefused:
         """The refusal for what does not have the form of the pack language."""
         problem, _, where = str(error).partition(" - at `")
-        trail = _parsed(where.rstrip("`").removeprefix("key in ").removeprefix("$"))
+        is_key = where.startswith(_IN_A_KEY)
+        trail = _parsed(where.removeprefix(_IN_A_KEY).rstrip("`").removeprefix("$"))
+        if is_key:
+            wrong = next(key for key in self._value_at(trail) if not expectations.is_key(trail, key))
+            return self.refusal((*trail, wrong), f"there is no such key; write {expectations.keys_at(trail)}")
         unknown, missing = _UNKNOWN.match(problem), _MISSING.match(problem)
         if unknown:
             valid = ", ".join(expectations.fields_at(trail))

@@ -68,7 +68,7 @@ def _signal(candidate: Candidate, occasion: Occasion, *, manner: Manner) -> Sign
         evidence=candidate.evidence,
         counter_evidence=candidate.counter_evidence,
         alternative_reading=candidate.alternative_reading,
-        reasons=manner.reasons,
+        reasons=manner.reasons + candidate.reasons,
         explanation=_explanation(candidate, occasion),
         group="treatment",
         definition_version=occasion.definitions.version,
@@ -96,4 +96,6 @@ def _channel(manner: Manner, occasion: Occasion) -> str:
 
 def _explanation(candidate: Candidate, occasion: Occasion) -> Explanation:
     given = {"product": candidate.product or candidate.need, "score": f"{candidate.score or 0.0:.0%}"}
-    return candidate.source.wording.explain(occasion.state, candidate.at_ms, given=given)
+    said = candidate.source.wording.explain(occasion.state, candidate.at_ms, given=given)
+    because = candidate.because
+    return said if because is None else Explanation(en=f"{said.en} {because.en}", zh=f"{said.zh}{because.zh}")

@@ -43,7 +43,7 @@ def arbitrate(candidates: Iterable[Candidate], occasion: Occasion) -> list[Emiss
                 kind=candidate.source.declared.kind,
                 verdict="fired" if signal_id else "suppressed",
                 gate=gate,
-                detail=detail,
+                detail=detail or candidate.note,
                 score=candidate.score,
                 signal_id=signal_id,
                 definition_version=occasion.definitions.version,

@@ -2,11 +2,10 @@
 
 from msgspec import Struct
 
-from needstream.models.linear import LinearModel
-from needstream.schemas.signals import Evidence
+from needstream.schemas.signals import Evidence, Explanation
 from needstream.schemas.state import Arming, CustomerState
 from needstream.schemas.times import duration_text
-from needstream.streams.pipeline import labels
+from needstream.streams.pipeline import bars, labels, reasons
 from needstream.streams.pipeline.definitions import CompiledModel, CompiledScenario
 from needstream.streams.pipeline.occasions import Occasion
 
@@ -18,7 +17,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """One proposal with everything that speaks for and against it.
 
     ``source`` is the declaration that made it; ``trigger_event_id`` the event that made it, or the one that set the
-    alarm that rang.
+    alarm that rang. ``because`` says in words what a model's score rests on, ``note`` which threshold it passed.
     """
 
     source: CompiledScenario | CompiledModel
@@ -34,6 +33,9 @@ class Candidate(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
     counter_evidence: tuple[Evidence, ...] = ()
     alternative_reading: str = ""
+    reasons: tuple[str, ...] = ()
+    because: Explanation | None = None
+    note: str = ""
 
 
 def from_scenario(occasion: Occasion, scenario: CompiledScenario, *, rang: bool = False) -> Candidate | None:
@@ -84,51 +86,53 @@ def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
     Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold. Nothing is
     said of a customer younger than the sampling interval: the models have never learned from one.
     """
-    state = occasion.state
+    state, definitions = occasion.state, occasion.definitions
     proposed: list[Candidate] = []
-    if occasion.at_ms - state.first_ms < occasion.definitions.sample_every_ms:
+    if occasion.at_ms - state.first_ms < definitions.sample_every_ms:
         return proposed
-    for model in occasion.definitions.models:
-        declared = model.declared
-        score = seen.scores[declared.name].probability
-        served = occasion.scorer.warm(declared.name)
-        if score is None or served is None:
+    for model in definitions.models:
+        name = model.declared.name
+        said = seen.scores[name]
+        if said.probability is None:
             continue
+        over = bars.bar(model.declared, state.traits, chosen=occasion.scorer.enter_score(name))
         arming = state.armings.get(model.key)
         if arming is not None and not arming.armed:
-            arming.armed = score <= declared.leave_score
-        elif score >= declared.enter_score:
+            arming.armed = said.probability <= over.leave
+        elif over.speaks(said.probability):
             _disarm(state, model.key)
-            evidence, against = _contributions(served, seen.values)
-            proposed.append(
-                Candidate(
-                    source=model,
-                    scenario=model.key,
-                    need=declared.name,
-                    product=None,
-                    at_ms=occasion.at_ms,
-                    trigger_event_id=occasion.trigger_event_id,
-                    score=score,
-                    model_version=seen.scores[declared.name].version,
-                    horizon=duration_text(model.horizon_ms),
-                    confidence=round(score, 4),
-                    evidence=evidence,
-                    counter_evidence=against,
-                )
-            )
+            proposed.append(_from_model(model, occasion, seen=seen, over=over))
     return proposed
 
 
-def _contributions(served: LinearModel, values: tuple[float, ...]) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
-    """The features that speak most for and most against a score."""
-    parts = served.contributions(values)
-    shown = [
-        (part.logit, Evidence(feature=part.feature, value=round(part.value, 4), compared=f"{part.logit:+.3f} log-odds"))
-        for part in parts
-    ]
-    speaking_for = tuple(fact for logit, fact in shown if logit > 0)
-    speaking_against = tuple(fact for logit, fact in shown if logit < 0)
-    return speaking_for[:SHOWN_CONTRIBUTIONS], speaking_against[:SHOWN_CONTRIBUTIONS]
+def _from_model(model: CompiledModel, occasion: Occasion, *, seen: labels.Outlook, over: bars.Bar) -> Candidate:
+    name = model.declared.name
+    said = seen.scores[name]
+    explained = occasion.scorer.explain(name, seen.values)
+    why = reasons.of(explained, occasion.definitions, count=SHOWN_CONTRIBUTIONS) if explained else reasons.NONE
+    return Candidate(
+        source=model,
+        scenario=model.key,
+        need=name,
+        product=None,
+        at_ms=occasion.at_ms,
+        trigger_event_id=occasion.trigger_event_id,
+        score=said.probability,
+        model_version=said.version,
+        horizon=duration_text(model.horizon_ms),
+        confidence=round(said.probability or 0.0, 4),
+        evidence=why.speaking_for,
+        counter_evidence=why.speaking_against,
+        reasons=why.codes,
+        because=why.sentence,
+        note=_note(over),
+    )
+
+
+def _note(over: bars.Bar) -> str:
+    if over.override is None:
+        return f"the threshold was {over.enter:.4g}"
+    return f"the threshold was {over.enter:.4g}, set by {over.override.author}: {over.override.reason}"
 
 
 def _model_view(occasion: Occasion, scenario: CompiledScenario) -> tuple[float | None, str, str]:

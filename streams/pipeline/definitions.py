@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from needstream.models import scorer, snapshots
 from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_duration
+from needstream.streams.pipeline import checks, compiled_models
+from needstream.streams.pipeline.compiled_models import CompiledModel
 from needstream.streams.pipeline.conditions import Compiler
 from needstream.streams.pipeline.refusals import DefinitionError
 from needstream.streams.pipeline.vocabulary import SESSION_CLOSED, Vocabulary
@@ -23,7 +25,6 @@ __all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions"
 Matched = TypeVar("Matched")
 
 _SCENARIO_WORDS = frozenset({"product"})
-_MODEL_WORDS = frozenset({"product", "score"})
 _REMEMBERED_PAGES = 4096
 
 
@@ -47,29 +48,16 @@ class CompiledScenario:
             for index, counter in enumerate(declared.counter)
         )
         self.wording = Wording(declared.text, compiler, given=_SCENARIO_WORDS, place=f"{place}.text")
-        self.cooldown_ms = _span(declared.cooldown, f"{place}.cooldown")
-        self.expires_ms = _span(declared.expires_after, f"{place}.expires_after")
+        self.cooldown_ms = checks.span(declared.cooldown, f"{place}.cooldown")
+        self.expires_ms = checks.span(declared.expires_after, f"{place}.expires_after")
         absence = declared.absence
-        self.wait_ms = _positive(absence.after, f"{place}.absence.after") if absence else 0
+        self.wait_ms = checks.positive_span(absence.after, f"{place}.absence.after") if absence else 0
         self.plus_days = (
             compiler.feature(absence.plus_days_of, f"{place}.absence.plus_days_of")
             if absence and absence.plus_days_of
             else None
         )
         self.only_if = compiler.condition(absence.only_if if absence else None, f"{place}.absence.only_if")
-
-
-class CompiledModel:
-    """A model declaration with its durations in milliseconds and its text compiled."""
-
-    def __init__(self, declared: packs.Model, compiler: Compiler, *, place: str) -> None:
-        self.declared = declared
-        self.key = f"model.{declared.name}"
-        self.horizon_ms = _positive(declared.horizon, f"{place}.horizon")
-        self.cooldown_ms = _span(declared.cooldown, f"{place}.cooldown")
-        self.expires_ms = _span(declared.expires_after, f"{place}.expires_after")
-        self.wording = Wording(declared.text, compiler, given=_MODEL_WORDS, place=f"{place}.text")
-        self.label_when_seen = not declared.absence_of
 
 
 class FactIndex(Generic[Matched]):
@@ -105,10 +93,11 @@ class Definitions:
         self.version = f"{pack.name}-{pack.version}"
         self.vocabulary = Vocabulary(pack)
         self._check_names()
+        checks.check_finite(pack.promotion.margin, "promotion.margin")
         self._read_times(pack.time)
         self.hasty_gap_ms = parse_duration(pack.bots.hasty_gap)
-        self.quarantine_ms = _span(pack.bots.quarantine, "bots.quarantine")
-        self.distress_lasts_ms = _span(pack.distress_lasts, "distress_lasts")
+        self.quarantine_ms = checks.span(pack.bots.quarantine, "bots.quarantine")
+        self.distress_lasts_ms = checks.span(pack.distress_lasts, "distress_lasts")
         self.products = frozenset(pack.products)
         self._pages = sorted(pack.pages, key=lambda rule: -len(rule.path))
         self.page_of = lru_cache(maxsize=_REMEMBERED_PAGES)(self._page_of)
@@ -117,7 +106,7 @@ class Definitions:
         )
         self.salary = _salary(pack.salary)
         self.caps = {
-            cap.treatment: (cap.at_most, _positive(cap.within, f"caps[{place}].within"))
+            cap.treatment: (cap.at_most, checks.positive_span(cap.within, f"caps[{place}].within"))
             for place, cap in enumerate(pack.caps)
         }
         compiler = Compiler(self.vocabulary, self.half_lives_ms)
@@ -125,8 +114,11 @@ class Definitions:
         self.feature_set = snapshots.feature_set(pack.features)
         self.vector = struct.Struct(f"<{len(pack.features)}f")
         self.models = tuple(
-            CompiledModel(model, compiler, place=f"models[{place}]") for place, model in enumerate(pack.models)
+            CompiledModel(model, compiler, place=f"models[{place}]", features=pack.features)
+            for place, model in enumerate(pack.models)
         )
+        self.falls = {model.declared.name: model.fall for model in self.models if model.fall is not None}
+        self.corrected = {model.declared.name: model for model in self.models if model.corrects}
         self.suitability = tuple(
             (rule.need, compiler.condition(rule.unless, f"suitability[{place}].unless"))
             for place, rule in enumerate(pack.suitability)
@@ -143,13 +135,14 @@ class Definitions:
 
     def _read_times(self, declared: packs.TimeRules) -> None:
         self.half_lives_ms = tuple(
-            float(_positive(text, f"time.half_lives[{place}]")) for place, text in enumerate(declared.half_lives)
+            float(checks.positive_span(text, f"time.half_lives[{place}]"))
+            for place, text in enumerate(declared.half_lives)
         )
-        self.session_gap_ms = _span(declared.session_gap, "time.session_gap")
-        self.allowed_lateness_ms = _span(declared.allowed_lateness, "time.allowed_lateness")
-        self.sample_every_ms = _positive(declared.sample_every, "time.sample_every")
-        self.sample_while_idle_ms = _span(declared.sample_while_idle, "time.sample_while_idle")
-        self.balance_half_life_ms = float(_positive(declared.balance_half_life, "time.balance_half_life"))
+        self.session_gap_ms = checks.span(declared.session_gap, "time.session_gap")
+        self.allowed_lateness_ms = checks.span(declared.allowed_lateness, "time.allowed_lateness")
+        self.sample_every_ms = checks.positive_span(declared.sample_every, "time.sample_every")
+        self.sample_while_idle_ms = checks.span(declared.sample_while_idle, "time.sample_while_idle")
+        self.balance_half_life_ms = float(checks.positive_span(declared.balance_half_life, "time.balance_half_life"))
 
     def _index(self) -> None:
         self.triggers = FactIndex((each.declared.triggered_by, each) for each in self.scenarios)
@@ -170,10 +163,10 @@ class Definitions:
             self.vocabulary.check_product(product, f"keywords.{product}")
         self._check_patterns(pack.activity, "activity")
         self._check_patterns(pack.score_on, "score_on")
-        _check_unique(pack.features, "features")
-        _check_unique([model.name for model in pack.models], "models")
-        _check_unique([cap.treatment for cap in pack.caps], "caps")
-        _check_unique(
+        checks.check_unique(pack.features, "features")
+        checks.check_unique([model.name for model in pack.models], "models")
+        checks.check_unique([cap.treatment for cap in pack.caps], "caps")
+        checks.check_unique(
             [each.id if each.product is None else f"{each.id}.{each.product}" for each in pack.scenarios], "scenarios"
         )
         needs = {*pack.needs, *pack.products}
@@ -211,14 +204,9 @@ class Definitions:
     def _check_models(self) -> None:
         for index, declared in enumerate(self.pack.models):
             place = f"models[{index}]"
-            if bool(declared.converts_on) == bool(declared.absence_of):
-                raise DefinitionError(place, "needs either converts_on or absence_of")
+            compiled_models.check(declared, place, half_lives_ms=self.half_lives_ms)
             self._check_patterns(declared.converts_on, f"{place}.converts_on")
             self._check_patterns(declared.absence_of, f"{place}.absence_of")
-            if declared.leave_score > declared.enter_score:
-                problem = f"{declared.leave_score:g} must not be above enter_score ({declared.enter_score:g})"
-                place = f"{place}.leave_score"
-                raise DefinitionError(place, problem)
             self._check_treatment(declared.treatment, place)
 
     def _check_treatment(self, treatment: packs.Treatment, place: str) -> None:
@@ -241,34 +229,13 @@ class Definitions:
         return None, None
 
     def readiness(self) -> dict[str, scorer.Readiness]:
-        """How many labels each model needs before it speaks."""
+        """How many labels each model needs before it speaks, and how old the newest may be."""
         return {
-            model.declared.name: scorer.Readiness(model.declared.min_labels, model.declared.min_positives)
+            model.declared.name: scorer.Readiness(
+                model.declared.min_labels, model.declared.min_positives, model.stale_ms
+            )
             for model in self.models
         }
-
-
-def _check_unique(names: Iterable[str], section: str) -> None:
-    seen: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if name in seen:
-            place = f"{section}[{index}]"
-            raise DefinitionError(place, f"{name!r} is declared twice")
-        seen[name] = index
-
-
-def _span(text: str, place: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise DefinitionError(place, str(error)) from error
-
-
-def _positive(text: str, place: str) -> int:
-    span_ms = _span(text, place)
-    if span_ms <= 0:
-        raise DefinitionError(place, f"{text!r} must be longer than nothing")
-    return span_ms
 
 
 def _salary(declared: packs.Salary | None) -> tuple[frozenset[str], re.Pattern[str]] | None:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from needstream.models.scorer import Score
 from needstream.schemas.identities import IdentityMessage
 from needstream.schemas.signals import (
     Alert,
@@ -40,6 +41,13 @@ class SharedDeviceEvent(Struct, frozen=True):
     event_id: str
 
 
+class PredictionMade(Struct, frozen=True):
+    """Every model was asked about a customer: the features in the pack's order, and what each said."""
+
+    features: tuple[float, ...]
+    scores: dict[str, Score]
+
+
 class CustomerErased(Struct, frozen=True, kw_only=True):
     """A customer asked to be forgotten: what was removed, and under which hash it is confirmed.
 
@@ -69,6 +77,7 @@ Emission = (
     | DuplicateEvent
     | LateEvent
     | SharedDeviceEvent
+    | PredictionMade
     | CustomerErased
     | IdentityMessage
 )

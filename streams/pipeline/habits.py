@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from needstream.schemas import events
 from needstream.schemas.state import CustomerState
-from needstream.streams.pipeline import baselines, timers
+from needstream.streams.pipeline import baselines, payments, timers
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.vocabulary import ACTIVITY, SALARY
 
@@ -18,6 +18,7 @@ def observe(
     """Take an event into the habits, and start sampling predictions when a customer is active."""
     if isinstance(event, events.Transaction):
         baselines.observe_transaction(state, event, at_ms=at_ms, definitions=definitions)
+        payments.observe(state, event, at_ms=at_ms)
         if SALARY in facts:
             baselines.observe_salary(state, at_ms)
     elif isinstance(event, events.CreditScore):

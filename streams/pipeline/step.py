@@ -27,10 +27,13 @@ from needstream.streams.pipeline import (
     timers,
 )
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
+from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent, PredictionMade
 from needstream.streams.pipeline.inputs import Arrival, Tick
 from needstream.streams.pipeline.occasions import Knowledge, Occasion
 from needstream.streams.pipeline.vocabulary import SESSION_CLOSED
+
+UNUSUAL_DECIMALS = 4
+"""Rounded like any figure that is kept, so that the order in which a processor adds up does not show."""
 
 
 def step(
@@ -76,7 +79,7 @@ def _apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int, knowledg
     late_by_ms = state.clock_ms - at_ms
     state.clock_ms = max(state.clock_ms, at_ms)
     state.first_ms = min(state.first_ms, at_ms)
-    _count(state, facts, at_ms=at_ms, definitions=definitions)
+    emissions += _count(state, facts, at_ms=at_ms, definitions=definitions)
     attributes.apply(state, event, at_ms=at_ms)
     habits.observe(state, event, at_ms=at_ms, facts=facts, definitions=definitions)
     if late_by_ms > 0:
@@ -109,19 +112,23 @@ def _visit(state: CustomerState, event: AnyMessage, *, at_ms: int, knowledge: Kn
 
 def _take_over(state: CustomerState, history: History, *, at_ms: int, knowledge: Knowledge) -> list[Emission]:
     """Take a visitor's history in, and ask the scenarios that its facts trigger."""
+    assumed = labels.assumptions(state, knowledge.definitions)
     brought = identities.take_over(state, history, definitions=knowledge.definitions)
     state.clock_ms = max(state.clock_ms, at_ms)
+    corrected = labels.corrections(state, assumed, definitions=knowledge.definitions)
     occasion = Occasion(state, state.clock_ms, history.identified_by, knowledge.definitions, knowledge.scorer)
-    return arbitration.arbitrate(_propose(occasion, brought), occasion)
+    return [*corrected, *arbitration.arbitrate(_propose(occasion, brought), occasion)]
 
 
-def _count(state: CustomerState, facts: Sequence[str], *, at_ms: int, definitions: Definitions) -> None:
+def _count(state: CustomerState, facts: Sequence[str], *, at_ms: int, definitions: Definitions) -> list[Emission]:
     """Decayed counts and label marks; both commute, so late facts count like punctual ones."""
+    assumed = labels.assumptions(state, definitions)
     counters, half_lives_ms = state.counters, definitions.half_lives_ms
     for fact in facts:
         labels.mark(state, fact, at_ms=at_ms, definitions=definitions)
         if fact in definitions.counted:
             counters[fact] = decay.add(counters.get(fact), 1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
+    return [*labels.corrections(state, assumed, definitions=definitions)]
 
 
 def _propose(occasion: Occasion, facts: Sequence[str]) -> list[candidates.Candidate]:
@@ -154,8 +161,8 @@ def _rung(name: str, occasion: Occasion) -> list[Emission]:
         closed = sessions.close(state)
         if closed is None:
             return []
-        _count(state, [SESSION_CLOSED], at_ms=at_ms, definitions=definitions)
-        return [closed, *summaries.summarise(occasion)]
+        corrected = _count(state, [SESSION_CLOSED], at_ms=at_ms, definitions=definitions)
+        return [closed, *corrected, *summaries.summarise(occasion)]
     if name == timers.LABEL:
         return [*labels.resolve(state, at_ms, definitions=definitions)]
     if name == timers.SAMPLE:
@@ -176,5 +183,9 @@ def _sample(occasion: Occasion) -> list[Emission]:
     if at_ms < state.suspect_until_ms:
         return []
     seen = labels.outlook(occasion)
-    labels.remember(occasion, seen)
-    return arbitration.arbitrate(candidates.from_models(occasion, seen), occasion)
+    assumed = labels.remember(occasion, seen)
+    unusual = occasion.scorer.unusual(seen.values)
+    if unusual is not None:
+        state.unusual = round(unusual, UNUSUAL_DECIMALS)
+    decided = arbitration.arbitrate(candidates.from_models(occasion, seen), occasion)
+    return [PredictionMade(seen.values, seen.scores), *assumed, *decided]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from needstream.models import decay, features
 from needstream.schemas import state
-from needstream.schemas.state import Balance, Credit, CustomerState, Income, Session
+from needstream.schemas.state import Balance, Credit, CustomerState, Income, Payments, Session
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -19,7 +19,7 @@ NOW_MS = 1_740_830_400_000
 
 NAMES = [f"{name}.loan" if family.takes_fact else name for name, family in features.FAMILIES.items()]
 READINGS = {name: features.compile_feature(name, HALF_LIVES_MS) for name in NAMES}
-UNITS = {"count", "currency", "days", "hours", "seconds", "ratio", "points"}
+UNITS = {"count", "currency", "days", "hours", "seconds", "ratio", "points", "deviations", "share"}
 LARGEST = 1e30
 """Well within single precision, in which predictions remember their features."""
 
@@ -64,6 +64,8 @@ states = st.builds(
     income=st.none() | st.builds(Income, counts, times, st.floats(0, 1e6), st.floats(0, 1e6)),
     credit=st.none() | st.builds(Credit, st.integers(0, 1000), times, st.integers(0, 1000), times),
     session=st.none() | st.builds(Session, times, times, counts, counts, counts),
+    payments=st.none() | st.builds(Payments, counts, times, totals, totals, st.floats(0, 20)),
+    unusual=st.floats(0, 1),
     active_ms=times,
 )
 
@@ -191,6 +193,23 @@ def test_without_a_month_before_a_balance_is_neither_above_nor_below() -> None:
         read("balance_above_high", customer(balance=balance)),
         read("balance_below_low", customer(balance=balance)),
     )
+
+
+def test_a_payment_surprises_for_a_day() -> None:
+    def surprise(age_ms: int) -> float:
+        return read("payment_surprise", customer(payments=Payments(30, NOW_MS - age_ms, 3.0, 1.0, 7.5)))
+
+    assert [7.5, 7.5, 0.0] == [surprise(age_ms) for age_ms in (0, DAY_MS, DAY_MS + 1)]
+
+
+def test_payments_are_counted_up_to_a_thousand() -> None:
+    assert [30.0, 1000.0] == [
+        read("payments_known", customer(payments=Payments(known, NOW_MS, 3.0, 1.0))) for known in (30, 10**6)
+    ]
+
+
+def test_unusual_is_the_word_of_the_newest_prediction() -> None:
+    assert 0.9995 == read("unusual", customer(unusual=0.9995))
 
 
 def test_a_salary_is_overdue_after_its_interval() -> None:

@@ -28,6 +28,11 @@ def test_the_contributions_sum_to_the_logit_less_the_intercept(values: list[floa
 
 
 @given(vectors)
+def test_the_score_is_the_sigmoid_of_the_logit(values: list[float]) -> None:
+    assert linear.sigmoid(MODEL.logit(values)) == MODEL.score(values)
+
+
+@given(vectors)
 def test_the_strongest_contribution_comes_first_and_none_is_missing(values: list[float]) -> None:
     parts = MODEL.contributions(values)
 
@@ -92,13 +97,23 @@ def test_equal_models_have_equal_bytes_and_bytes_are_the_model() -> None:
         {"version": -1},
         {"version": 10, "positives": 11},
         {"intercept": None},
+        {"intercept": 1e9},
+        {"weights": [1e300] * 6},
+        {"means": [-1e7] * 6},
+        {"learned_through": -2},
+        {"kind": "pair"},
+        {"features": ["balance"] * 6},
+        {"calibration": {"labels": 1, "positives": 2}},
+        {"calibration": {"curvature": [1.0, 5.0, 1.0]}},
         {"features": "loan"},
     ],
 )
 def test_numbers_no_model_can_have_are_refused(changes: dict[str, object]) -> None:
     body = msgspec.json.encode(msgspec.to_builtins(MODEL) | changes)
 
-    with pytest.raises(ValueError, match=r"Expected|unequal|positives"):
+    with pytest.raises(
+        ValueError, match=r"Expected|unequal|positives|Invalid value 'pair'|names a feature twice|curvature"
+    ):
         linear.decode(body)
 
 

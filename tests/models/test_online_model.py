@@ -9,6 +9,7 @@ from river import compose, linear_model, optim, preprocessing
 
 import training
 from needstream.models import linear, online_model
+from needstream.models.calibration import Calibration
 from needstream.models.online_model import OnlineModel
 
 EXAMPLES = training.examples(400)
@@ -136,6 +137,58 @@ def test_a_value_that_is_not_finite_is_learned_as_zero(values: list[float]) -> N
     clean.learn([value if math.isfinite(value) else 0.0 for value in values], label=True)
 
     assert clean.export() == poisoned.export()
+
+
+def test_the_raw_logit_is_that_of_the_score_and_of_the_export() -> None:
+    model = training.trained(300)
+    exported = model.export()
+
+    assert pytest.approx([model.score(probe) for probe in PROBES], abs=1e-12) == [
+        linear.sigmoid(model.logit(probe)) for probe in PROBES
+    ]
+    assert pytest.approx([exported.logit(probe) for probe in PROBES], abs=1e-9) == [
+        model.logit(probe) for probe in PROBES
+    ]
+
+
+@pytest.mark.parametrize("weight", [0.25, 3.0])
+def test_a_weight_is_what_river_makes_of_it(weight: float) -> None:
+    ours, rivers = OnlineModel("loan", training.FEATURES), river_pipeline()
+    scaler, regression = rivers.steps.values()
+    for values, label in EXAMPLES:
+        scaler.learn_one(named(values))
+        regression.learn_one(scaler.transform_one(named(values)), label, w=weight)
+        ours.learn(values, label, weight=weight)
+
+    assert pytest.approx([rivers.predict_proba_one(named(probe))[True] for probe in PROBES], abs=1e-12) == [
+        ours.score(probe) for probe in PROBES
+    ]
+    assert training.trained(400).export().means == ours.export().means
+    assert training.trained(400).export().weights != ours.export().weights
+
+
+@pytest.mark.parametrize("weight", [-0.1, 100.5, math.nan, math.inf])
+def test_a_weight_that_no_example_has_is_refused(weight: float) -> None:
+    model = training.trained(10)
+    with pytest.raises(ValueError, match="weight"):
+        model.learn(PROBES[0], label=True, weight=weight)
+
+    assert training.trained(10).export() == model.export()
+
+
+def test_recalling_changes_nothing() -> None:
+    model = training.trained(50)
+    model.recall(*EXAMPLES[0])
+
+    assert training.trained(50).export() == model.export()
+
+
+def test_the_calibration_goes_with_the_numbers() -> None:
+    line = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=10.0)
+    exported = training.trained(50).export(calibrated=line)
+
+    assert line == linear.decode(linear.encode(exported)).calibration
+    assert training.trained(50).score(PROBES[0]) == pytest.approx(exported.score(PROBES[0]))
 
 
 def test_the_numbers_count_what_was_learned() -> None:

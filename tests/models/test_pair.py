@@ -197,6 +197,58 @@ def test_no_value_poisons_a_pair(poison: list[tuple[list[float], bool]]) -> None
     assert all(0.0 < model.score(probe) < 1.0 for probe in PROBES)
 
 
+@pytest.mark.parametrize("weight", [0.25, 1.0, 3.0])
+def test_a_weight_scales_the_gradients_and_nothing_else(weight: float) -> None:
+    """As the same River pipelines say it, with the weight given to their regressions."""
+    ours, (scaled, bucketed) = PairClassifier("loan", training.FEATURES), pipelines()
+    said, expected = [], []
+    for place, (values, label) in enumerate(EXAMPLES):
+        said.append(ours.logits(values))
+        expected.append(tuple(logit(each.predict_proba_one(logarithms(values))[True]) for each in (scaled, bucketed)))
+        counts = weight if place % 2 else 1.0
+        for each in (scaled, bucketed):
+            *transformers, regression = each.steps.values()
+            row = logarithms(values)
+            for transformer in transformers:
+                if isinstance(transformer, Clipped):
+                    transformer.learn_one(row)
+                row = transformer.transform_one(row)
+            regression.learn_one(row, label, w=counts)
+        ours.learn(values, label, weight=counts)
+    unweighted = learned(400).export()
+
+    assert pytest.approx(np.array(expected), abs=1e-9) == np.array(said)
+    assert unweighted.means == ours.export().means
+    assert unweighted.bucket_counts == ours.export().bucket_counts
+    assert (unweighted == ours.export()) is (weight == 1.0)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 100.5, math.nan, math.inf])
+def test_a_weight_that_no_example_has_is_refused(weight: float) -> None:
+    model = learned(10)
+    with pytest.raises(ValueError, match="weight"):
+        model.learn(PROBES[0], label=True, weight=weight)
+
+    assert learned(10).export() == model.export()
+
+
+def test_an_example_that_weighs_nothing_turns_nothing() -> None:
+    model = learned(50)
+    before = model.export()
+    model.learn(*EXAMPLES[50], weight=0.0)
+    after = model.export()
+
+    assert (before.weights, before.bucket_weights) == (after.weights, after.bucket_weights)
+    assert (50, 51) == (before.version, after.version)
+
+
+def test_recalling_changes_nothing() -> None:
+    model = learned(50)
+    model.recall(*EXAMPLES[0])
+
+    assert learned(50).export() == model.export()
+
+
 @given(rows)
 def test_a_value_that_is_not_finite_is_learned_as_zero(values: list[float]) -> None:
     poisoned, clean = learned(20), learned(20)

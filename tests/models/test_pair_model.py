@@ -60,8 +60,8 @@ def test_equal_models_have_equal_bytes_and_bytes_are_the_model() -> None:
         ({"calibration": {"labels": 1, "positives": 2}}, "more positives than labels"),
         ({"calibration": {"curvature": [1.0, 5.0, 1.0]}}, "curvature that no labels give"),
         ({"calibration": None}, "Expected `object`"),
-        ({"kind": "linear"}, "kind 'linear', a pair is expected"),
-        ({"kind": "forest"}, "kind 'forest', a pair is expected"),
+        ({"kind": "linear"}, "Invalid value 'linear'"),
+        ({"kind": "forest"}, "Invalid value 'forest'"),
         ({"kind": 1}, "Expected `str`"),
     ],
 )
@@ -80,22 +80,32 @@ def test_numbers_that_are_not_finite_are_refused(field: str, number: bytes) -> N
         pair_model.decode(said(**{field: forged}))
 
 
-def test_a_linear_model_written_before_there_were_kinds_is_told_apart() -> None:
-    with pytest.raises(ValueError, match="kind 'linear', a pair is expected"):
+def test_a_linear_model_and_a_pair_are_told_apart() -> None:
+    with pytest.raises(ValueError, match="Invalid value 'linear'"):
         pair_model.decode(LINEAR_BODY)
-    with pytest.raises(ValueError, match="missing required field"):
+    with pytest.raises(ValueError, match="Invalid value 'pair'"):
         linear.decode(BODY)
 
-    assert ("linear", "pair") == (pair_model.kind(LINEAR_BODY), pair_model.kind(BODY))
-    assert training.trained(20).export() == pair_model.decode_any(LINEAR_BODY)
-    assert MODEL == pair_model.decode_any(BODY)
+
+def test_the_numbers_say_what_the_pair_says() -> None:
+    """Bit for bit, so that a learner and a scorer never disagree."""
+    pair = PairClassifier.restore(MODEL)
+    probes = [values for values, _ in training.examples(200, seed=11)]
+
+    assert [pair.logit(values) for values in probes] == [MODEL.logit(values) for values in probes]
+    assert [pair.score(values) for values in probes] == [MODEL.score(values) for values in probes]
+
+
+@pytest.mark.parametrize("values", [[], [1.0] * 5, [1.0] * 7])
+def test_a_vector_of_another_length_is_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        MODEL.logit(values)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_model_by_accident(body: bytes) -> None:
-    for decode in (pair_model.decode, pair_model.decode_any):
-        with pytest.raises(ValueError, match=r".+"):
-            decode(body)
+    with pytest.raises(ValueError, match=r".+"):
+        pair_model.decode(body)
 
 
 def test_a_model_of_the_widest_pack_fits_sixty_four_kilobytes_with_every_number_at_its_longest() -> None:

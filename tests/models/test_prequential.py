@@ -1,6 +1,7 @@
 """Quality of recorded scores, against the definitions."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -129,3 +130,104 @@ def test_the_window_forgets_what_is_pooled() -> None:
     assert 1.0 == figures.window_auc
     assert figures.auc is not None
     assert figures.auc < 1.0
+
+
+def oracle_average_precision(pairs: list[tuple[float, bool]]) -> float | None:
+    """By definition: at each distinct score, falling, the recall it adds times the precision among those passed."""
+    total = sum(label for _, label in pairs)
+    if total in {0, len(pairs)}:
+        return None
+    area = recall_before = 0.0
+    for bar in sorted({score for score, _ in pairs}, reverse=True):
+        passed = [label for score, label in pairs if score >= bar]
+        recall = sum(passed) / total
+        area += (recall - recall_before) * sum(passed) / len(passed)
+        recall_before = recall
+    return area
+
+
+def oracle_calibration_error(pairs: list[tuple[float, bool]]) -> float:
+    """Bins that take whole groups of equal scores until they hold a tenth."""
+    bins: list[list[tuple[float, bool]]] = [[]]
+    for bar in sorted({score for score, _ in pairs}):
+        if len(bins[-1]) * 10 >= len(pairs):
+            bins.append([])
+        bins[-1].extend(pair for pair in pairs if pair[0] == bar)
+    return sum(abs(sum(score - label for score, label in each)) for each in bins) / len(pairs)
+
+
+@given(judged)
+def test_average_precision_steps_down_the_distinct_scores(pairs: list[tuple[float, bool]]) -> None:
+    figures = quality(pairs)
+
+    assert pytest.approx(oracle_average_precision(pairs)) == figures.pr_auc
+    assert pytest.approx(oracle_average_precision(pairs)) == figures.window_pr_auc
+    assert pytest.approx(oracle_average_precision(pairs)) == prequential.average_precision(pairs)
+
+
+def test_average_precision_of_a_known_ranking() -> None:
+    """The example of scikit-learn's page: 0.5 * 1 + 0.5 * 2/3."""
+    assert pytest.approx(0.8333333) == quality([(0.1, False), (0.4, False), (0.35, True), (0.8, True)]).pr_auc
+
+
+def test_average_precision_of_one_score_for_all_is_the_share_of_positives() -> None:
+    assert pytest.approx(0.3) == quality([(0.5, place < 3) for place in range(10)]).pr_auc
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=80))
+def test_window_figures_are_exact_for_any_score(pairs: list[tuple[float, bool]]) -> None:
+    figures = quality(pairs)
+
+    assert pytest.approx(oracle_average_precision(pairs)) == figures.window_pr_auc
+    assert pytest.approx(oracle_calibration_error(pairs), abs=1e-9) == figures.window_calibration_error
+
+
+@given(st.permutations([(0.2, True)] * 3 + [(0.2, False)] * 12 + [(0.7, True)] * 5))
+def test_calibration_error_does_not_depend_on_the_order_of_equal_scores(pairs: list[tuple[float, bool]]) -> None:
+    assert pytest.approx(5 * 0.3 / 20) == prequential.calibration_error(pairs)
+
+
+def test_brier_is_the_mean_squared_error() -> None:
+    assert pytest.approx((0.1**2 + 0.2**2 + 0.5**2) / 3) == quality([(0.9, True), (0.2, False), (0.5, True)]).brier
+
+
+def test_window_figures_cover_the_newest_examples_only() -> None:
+    chance = random.Random(3)
+    pairs = [(chance.random(), chance.random() < 0.3) for _ in range(2 * prequential.WINDOW + 137)]
+    newest = pairs[-prequential.WINDOW :]
+    figures = quality(pairs)
+
+    assert pytest.approx(oracle_auc(newest)) == figures.window_auc
+    assert pytest.approx(prequential.average_precision(newest)) == figures.window_pr_auc
+    assert pytest.approx(oracle_calibration_error(newest)) == figures.window_calibration_error
+    losses = [prequential.log_loss(score, label) for score, label in newest]
+    assert pytest.approx(sum(losses) / len(losses)) == figures.window_log_loss
+
+
+def test_the_window_has_its_own_baseline() -> None:
+    """After as many negatives the baseline has learned to expect them: what it paid at first is no longer counted."""
+    figures = quality([(0.5, True)] * 100 + [(0.5, False)] * 3 * prequential.WINDOW)
+
+    assert figures.baseline_log_loss is not None
+    assert figures.window_baseline_log_loss is not None
+    assert figures.window_baseline_log_loss < figures.baseline_log_loss
+
+
+def test_what_was_asked_is_judged_or_not() -> None:
+    evaluation = Prequential("loan")
+    for score in (None, 0.7, 0.2):
+        evaluation.evaluate(score, label=True)
+    evaluation.pass_over()
+    figures = evaluation.quality()
+
+    assert (3, 4, 2, 2) == (figures.examples, figures.asked, figures.judged, figures.unjudged)
+
+
+def test_figures_are_computed_once_per_example() -> None:
+    evaluation = Prequential("loan")
+    evaluation.evaluate(0.7, label=True)
+    first = evaluation.quality()
+
+    assert evaluation.quality() is first
+    evaluation.evaluate(0.2, label=False)
+    assert 2 == evaluation.quality().judged

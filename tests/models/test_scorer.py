@@ -1,11 +1,16 @@
 """Scoring with all published models at once."""
 
+from math import log
+
 import msgspec
 import pytest
 
 import training
-from needstream.models import scorer
+from needstream.models import logistic, scorer
 from needstream.models.scorer import Readiness, Score, Scorer
+from needstream.models.track import Rules
+from needstream.schemas.pack import Contestant
+from needstream.schemas.times import DAY_MS
 
 PROBES = [
     *(values for values, _ in training.examples(60, seed=11)),
@@ -14,29 +19,76 @@ PROBES = [
 NAMES = ("loan", "card", "churn")
 
 
-def serving(*counts: int) -> Scorer:
+def serving(*counts: int, rules: Rules | None = None) -> Scorer:
     """A scorer that serves models of so many examples, each of another history."""
     serves = Scorer({name: Readiness(min_labels=50, min_positives=5) for name in NAMES})
     for name, count in zip(NAMES, counts, strict=False):
-        serves.publish(training.trained(count, name=name, seed=len(name)).export())
+        serves.publish(training.standing_of(count, name=name, seed=len(name), rules=rules))
     return serves
 
 
-def test_scores_are_what_each_model_says_by_itself() -> None:
-    serves = serving(400, 300, 200)
-    models = {
-        name: training.trained(count, name=name, seed=len(name))
-        for name, count in zip(NAMES, (400, 300, 200), strict=True)
-    }
+@pytest.mark.parametrize("champion", ["pair", "replayed", "linear"])
+def test_scores_are_what_each_champion_says_by_itself(champion: Contestant) -> None:
+    serves = serving(400, 300, rules=Rules(champion=champion))
 
     for values in PROBES:
         said = serves.scores(values)
-        assert {name: f"{name}-{model.examples}" for name, model in models.items()} == {
-            name: score.version for name, score in said.items()
-        }
-        for name, model in models.items():
-            assert pytest.approx(model.score(values), abs=1e-9) == said[name].probability
-            assert pytest.approx(model.export().score(values), abs=1e-9) == said[name].probability
+        assert [f"loan-{champion}-400", f"card-{champion}-300", "cold"] == [score.version for score in said.values()]
+        for standing in serves.published():
+            model = standing.contestants[champion]
+            expected = logistic.sigmoid(model.calibration.logit(model.logit(values)))
+            assert pytest.approx(expected, abs=1e-9) == said[standing.name].probability
+
+
+def test_champions_of_different_kinds_are_served_side_by_side() -> None:
+    serves = serving(400)
+    serves.publish(
+        training.standing_of(300, name="card", rules=Rules(champion="linear", challengers=("pair", "blend")))
+    )
+    serves.publish(
+        training.standing_of(200, name="churn", rules=Rules(champion="blend", challengers=("pair", "linear")))
+    )
+
+    said = serves.scores(PROBES[0])
+    versions = ["loan-pair-400", "card-linear-300", "churn-blend-200"]
+    assert versions == [score.version for score in said.values()]
+    contestants = serves.contestants(PROBES[0])
+    assert pytest.approx(contestants["card"]["linear"], abs=1e-9) == said["card"].probability
+    assert pytest.approx(contestants["churn"]["blend"], abs=1e-9) == said["churn"].probability
+    assert ["blend", "linear", "pair"] == sorted(contestants["churn"])
+
+
+def test_a_blend_that_has_judged_nobody_says_the_mean_of_the_others_logits() -> None:
+    said = serving(200, rules=Rules(champion="blend", challengers=("pair", "linear"))).contestants(PROBES[0])["loan"]
+    logits = [log(share / (1 - share)) for kind, share in said.items() if kind != "blend"]
+
+    assert pytest.approx(logistic.sigmoid(sum(logits) / 2), abs=1e-7) == said["blend"]
+
+
+def test_a_model_whose_newest_label_is_too_old_abstains() -> None:
+    serves = Scorer({"loan": Readiness(min_labels=1, min_positives=1, stale_ms=DAY_MS)})
+    standing = training.standing_of(60)
+    serves.publish(standing)
+    at_ms = standing.newest_ms + DAY_MS
+
+    assert "loan-pair-60" == serves.scores(PROBES[0], at_ms=at_ms)["loan"].version
+    assert Score(None, "stale") == serves.scores(PROBES[0], at_ms=at_ms + 1)["loan"]
+
+
+@pytest.mark.parametrize("champion", ["pair", "linear", "blend"])
+def test_an_explanation_sums_to_the_logit_that_is_served(champion: Contestant) -> None:
+    others = tuple(kind for kind in ("pair", "linear", "blend") if kind != champion)
+    serves = serving(400, rules=Rules(champion=champion, challengers=others))
+
+    for values in PROBES:
+        explained = serves.explain("loan", values)
+        assert explained is not None
+        logit = explained.intercept + sum(part.logit for part in explained.parts)
+        assert pytest.approx(logistic.sigmoid(logit), abs=1e-9) == serves.scores(values)["loan"].probability
+
+
+def test_a_cold_model_explains_nothing() -> None:
+    assert serving(10).explain("loan", PROBES[0]) is None
 
 
 def test_scores_have_nine_decimals() -> None:
@@ -49,12 +101,16 @@ def test_scores_have_nine_decimals() -> None:
 def test_a_model_with_too_few_labels_has_no_score() -> None:
     said = serving(49, 50).scores(PROBES[0])
 
-    assert (Score(None, "cold"), "card-50", Score(None, "cold")) == (said["loan"], said["card"].version, said["churn"])
+    assert (Score(None, "cold"), "card-pair-50", Score(None, "cold")) == (
+        said["loan"],
+        said["card"].version,
+        said["churn"],
+    )
 
 
 def test_a_model_with_too_few_positives_has_no_score() -> None:
     serves = serving()
-    serves.publish(msgspec.structs.replace(training.trained(100).export(), positives=4))
+    serves.publish(msgspec.structs.replace(training.standing_of(100), positives=4))
 
     assert (False, None, Score(None, "cold")) == (
         serves.any_warm(),
@@ -68,7 +124,7 @@ def test_before_any_model_is_published_every_score_is_cold() -> None:
 
 
 def test_an_older_version_is_ignored_and_the_same_is_taken_again() -> None:
-    older, newer = training.trained(60).export(), training.trained(80).export()
+    older, newer = training.standing_of(60), training.standing_of(80)
     serves = serving()
 
     assert [True, False, True] == [serves.publish(newer), serves.publish(older), serves.publish(newer)]
@@ -78,15 +134,15 @@ def test_an_older_version_is_ignored_and_the_same_is_taken_again() -> None:
 
 def test_a_newer_version_replaces_the_older() -> None:
     serves = serving(60)
-    serves.publish(training.trained(80, seed=len("loan")).export())
+    serves.publish(training.standing_of(80, seed=len("loan")))
 
-    assert "loan-80" == serves.scores(PROBES[0])["loan"].version
+    assert "loan-pair-80" == serves.scores(PROBES[0])["loan"].version
 
 
 def test_a_model_nobody_declared_is_ignored() -> None:
     serves = serving()
 
-    assert (False, []) == (serves.publish(training.trained(80, name="unknown").export()), serves.published())
+    assert (False, []) == (serves.publish(training.standing_of(80, name="unknown")), serves.published())
 
 
 def test_scoring_changes_nothing() -> None:

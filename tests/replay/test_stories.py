@@ -6,8 +6,10 @@ diff.
 """
 
 import datetime
+import functools
 import itertools
 import json
+import random
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,8 @@ import yaml
 
 import builders
 import stories
+from needstream.models.anomaly import AnomalyLearner
+from needstream.models.standing import Standing
 from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_rfc3339
 from needstream.streams import topics
@@ -27,6 +31,9 @@ FOLDER = Path(__file__).parent
 STORIES = sorted(FOLDER.glob("*/*.yaml"))
 OUTPUTS = (topics.NEED_SIGNALS, topics.CHURN_ALERTS, topics.ALERTS, topics.DECISIONS)
 START = datetime.date(2025, 3, 1)
+QUIET = 6_000
+"""Enough that somebody can be more unusual than 99.98 % of them."""
+
 BANK = loader.load("bank")
 
 TRUE = packs.Condition(feature="balance_observations", at_least=0.0)
@@ -126,8 +133,28 @@ def _told(path, definitions: Definitions, *, folder):
         with (source / f"{stories.topic_of(event)}.jsonl").open("ab") as file:
             file.write(builders.bytes_of(event) + b"\n")
     latest_ms = parse_rfc3339("2026-01-01T00:00:00Z")
-    Replay(definitions, ReplayOptions(latest_ms=latest_ms)).run(source, folder / "out")
+    replay = Replay(definitions, ReplayOptions(latest_ms=latest_ms))
+    if story.get("among") == "quiet customers":
+        replay.scorer.publish(_quiet_customers(definitions.pack.features))
+    replay.run(source, folder / "out")
     return {topic: _lines(folder / "out" / f"{topic}.jsonl") for topic in OUTPUTS}
+
+
+@functools.cache
+def _quiet_customers(features):
+    """Where a model stands that has seen many customers who hardly do anything; it says nothing but who is unusual."""
+    chance = random.Random(7)
+    learner = AnomalyLearner(features)
+    for _ in range(QUIET):
+        learner.learn([chance.choice((0.0, 0.0, chance.uniform(0, 8))) for _ in features])
+    return Standing(
+        name=BANK.models[0].declared.name,
+        features=features,
+        version=10**9,
+        champion="pair",
+        contestants={},
+        anomaly=learner.export(),
+    )
 
 
 def _event(said):

@@ -33,6 +33,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> scorecard.Scorecard:
         "inactivity",
         "liquidity_stress",
         "credit_score_drop",
+        "unusual_payment",
     ],
 )
 def test_a_planted_scenario_is_found_and_little_else(card: scorecard.Scorecard, scenario: str) -> None:

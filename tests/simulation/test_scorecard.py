@@ -51,6 +51,12 @@ def test_a_signal_of_another_time_customer_or_scenario_is_a_false_alarm(signal: 
     assert card.scenarios[signal.scenario].false_alarms == 1
 
 
+def test_what_nobody_planted_is_counted_and_not_judged() -> None:
+    tally = scorecard.score([_row()], [_signal(scenario="unusual_behaviour")]).scenarios["unusual_behaviour"]
+
+    assert (1, None, None) == (tally.signals, tally.recall, tally.precision)
+
+
 def test_a_second_signal_in_the_window_is_right_but_finds_nothing_new() -> None:
     tally = scorecard.score([_row()], [_signal(), _signal(day=1.5)]).scenarios["balance_drop"]
 

@@ -9,8 +9,10 @@ import pytest
 
 import training
 from needstream.models.learner import Learner
-from needstream.models.linear import LinearModel
 from needstream.models.scorer import Scorer
+from needstream.models.standing import Standing
+from needstream.models.track import Rules
+from needstream.schemas.signals import LabelledExample, ModelDecision
 from needstream.streams.agents.learner import LearnerAgent, LearnerTopics
 from needstream.streams.metrics import Metrics
 
@@ -21,13 +23,13 @@ class Topic:
     """The snapshot topic as several workers share it."""
 
     def __init__(self) -> None:
-        self.published: dict[str, LinearModel] = {}
+        self.published: dict[str, Standing] = {}
         self.broken = False
 
-    async def newest(self) -> list[LinearModel]:
+    async def newest(self) -> list[Standing]:
         return list(self.published.values())
 
-    async def publish(self, models: Sequence[LinearModel]) -> None:
+    async def publish(self, models: Sequence[Standing], decisions: Sequence[ModelDecision]) -> None:
         if self.broken:
             raise BrokenPipeError
         for model in models:
@@ -37,9 +39,9 @@ class Topic:
 class Log:
     """The examples' topic, read back."""
 
-    async def ids_before(self, partition: int, offset: int) -> list[str]:
-        assert partition == 0
-        return [training.labelled(*EXAMPLES[place]).example_id for place in range(offset)]
+    async def before(self, partition: int, offset: int, *, most: int | None) -> list[LabelledExample]:
+        assert (0, 20_000) == (partition, most)
+        return [training.labelled(*EXAMPLES[place]) for place in range(offset)]
 
 
 class Batch:
@@ -74,7 +76,7 @@ def _record(offset: int) -> Any:
 
 
 def _agent(topic: Topic, generation: int = 1) -> LearnerAgent:
-    learner = Learner(["loan"], training.FEATURES, scorer=Scorer({}))
+    learner = Learner({"loan": Rules()}, training.FEATURES, scorer=Scorer({}))
     app = SimpleNamespace(consumer_generation_id=generation)
 
     async def fail(error: Exception) -> None:
@@ -124,7 +126,7 @@ async def test_a_worker_that_takes_over_goes_on_behind_the_other_ones_work() -> 
     await second.publish()
 
     assert (40, 39) == (topic.published["loan"].version, topic.published["loan"].learned_through)
-    assert topic.published["loan"].weights == training.trained(40).export().weights
+    assert topic.published["loan"].contestants == training.standing_of(40).contestants
 
 
 @pytest.mark.asyncio
@@ -142,7 +144,7 @@ async def test_an_example_that_a_crashed_lane_sends_again_is_learned_once() -> N
     await second.publish()
 
     assert (35, 44) == (topic.published["loan"].version, topic.published["loan"].learned_through)
-    assert topic.published["loan"].weights == training.trained(35).export().weights
+    assert topic.published["loan"].contestants == training.standing_of(35).contestants
 
 
 @pytest.mark.asyncio

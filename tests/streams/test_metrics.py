@@ -2,8 +2,16 @@
 
 import re
 
-from needstream.models.prequential import Quality
+import msgspec
+import pytest
+
+import training
+from needstream.models.learner import Learner
+from needstream.models.prequential import Prequential
+from needstream.models.scorer import Score, Scorer
+from needstream.models.track import Rules
 from needstream.schemas.dead_letters import DeadLetter, RejectReason
+from needstream.schemas.signals import ModelDecision
 from needstream.streams import metrics
 from needstream.streams.pipeline import emissions
 
@@ -24,6 +32,7 @@ def test_every_metric_is_listed_where_a_reader_looks_for_it() -> None:
 
 def test_labels_are_never_a_customer_an_event_or_a_session() -> None:
     allowed = {"topic", "reason", "kind", "scenario", "gate", "model", "label", "measure", "partition"}
+    allowed |= {"event", "verdict", "slice", "feature"}
     used = {
         label
         for collector in list(_metrics().registry._collector_to_names)
@@ -64,24 +73,52 @@ def test_facts_are_counted() -> None:
 def test_quality_that_is_not_known_yet_is_not_shown() -> None:
     shown = _metrics()
 
-    shown.judge(
-        [
-            Quality(
-                model="loan",
-                examples=3,
-                judged=1,
-                positives=0,
-                auc=None,
-                log_loss=0.5,
-                baseline_log_loss=0.7,
-                calibration_error=None,
-                window_auc=None,
-                window_log_loss=0.5,
-            )
-        ]
-    )
+    judged = Prequential("loan")
+    judged.evaluate(None, label=False)
+    judged.evaluate(0.5, label=True)
+    shown.models.judge([judged.quality()])
 
     sample = shown.registry.get_sample_value
-    assert 3.0 == sample("needstream_model_examples", {"model": "loan"})
-    assert 0.5 == sample("needstream_model_quality_ratio", {"model": "loan", "measure": "log_loss"})
+    assert 2.0 == sample("needstream_model_examples", {"model": "loan"})
+    assert pytest.approx(0.6931, abs=1e-4) == sample(
+        "needstream_model_quality_ratio", {"model": "loan", "measure": "log_loss"}
+    )
     assert sample("needstream_model_quality_ratio", {"model": "loan", "measure": "auc"}) is None
+
+
+def test_what_models_decide_and_whom_they_serve_is_shown() -> None:
+    shown = _metrics()
+    rules = Rules(champion="linear", challengers=("pair", "blend"))
+    learner = Learner({"loan": rules}, training.FEATURES, scorer=Scorer({}))
+    for values, label in training.examples(300):
+        example = training.labelled(values, label, score=0.4)
+        learner.learn(msgspec.structs.replace(example, slices={"tier": "premium"}))
+    learner.learn(msgspec.structs.replace(example, example_id="another", quarantine="suspected_bot"))
+    shown.models.show(learner, learner.standings())
+    told = {"model": "loan", "event": "loss_drift", "champion": "pair", "previous": "pair", "detail": "", "examples": 1}
+    shown.models.decide([ModelDecision(decision_id="d", **told, figures={}, event_time="")])
+
+    sample = shown.registry.get_sample_value
+    kinds = [
+        sample("needstream_model_champion", {"model": "loan", "kind": kind}) for kind in ("pair", "linear", "blend")
+    ]
+    assert [0.0, 1.0, 0.0] == kinds
+    assert 1.0 == sample("needstream_model_decisions_total", {"model": "loan", "event": "loss_drift"})
+    assert 1.0 == sample("needstream_quarantined_examples", {"model": "loan", "reason": "suspected_bot"})
+    labels = {"model": "loan", "slice": "tier=premium", "measure": "rate"}
+    assert sample("needstream_slice_ratio", labels) is not None
+
+
+def test_what_is_predicted_from_is_compared_with_what_was_learned_from() -> None:
+    shown = metrics.Metrics("0", "bank", features=training.FEATURES)
+    standing = training.standing_of(600)
+    for values, _ in training.examples(600, seed=3):
+        moved = [values[0] + 50, *values[1:]]
+        shown.count([emissions.PredictionMade(tuple(moved), {"loan": Score(0.5, "loan-pair-1")})])
+    shown.models.compare([standing])
+
+    sample = shown.registry.get_sample_value
+    moved_by = sample("needstream_feature_drift_ratio", {"feature": training.FEATURES[0]})
+    assert moved_by is not None
+    assert moved_by > 0.25
+    assert 600 == sample("needstream_predictions_total", {"model": "loan", "verdict": "scored"})

@@ -1,6 +1,7 @@
 """Labelled examples with something in them to learn, the same ones every time.
 
 model = trained(200)                       # an OnlineModel that has learned 200 of them
+standing = standing_of(200)                # where a model stands whose champion has learned them
 for values, label in examples(50): ...
 """
 
@@ -9,6 +10,8 @@ import random
 
 from needstream.models.online_model import OnlineModel
 from needstream.models.snapshots import feature_set
+from needstream.models.standing import Standing
+from needstream.models.track import Rules, Track
 from needstream.schemas.signals import LabelledExample
 
 FEATURES = ("count_7d.interest.loan", "balance", "balance_ratio", "idle_days", "salary_overdue_days", "credit_score")
@@ -35,11 +38,26 @@ def trained(count: int, *, name: str = "loan", seed: int = 7) -> OnlineModel:
     return model
 
 
+def track_of(count: int, *, name: str = "loan", seed: int = 7, rules: Rules | None = None) -> Track:
+    """The track of a model that has learned ``count`` examples, one after the other on its topic."""
+    track = Track(name, FEATURES, rules=rules or Rules())
+    for offset, (values, label) in enumerate(examples(count, seed)):
+        track.pass_by(offset)
+        track.learn(labelled(values, label, model=name))
+    return track
+
+
+def standing_of(count: int, *, name: str = "loan", seed: int = 7, rules: Rules | None = None) -> Standing:
+    """Where such a model stands."""
+    return track_of(count, name=name, seed=seed, rules=rules).standing()
+
+
 def labelled(values: list[float], label: bool, *, score: float | None = None, model: str = "loan") -> LabelledExample:
-    """The example as a learner receives it."""
+    """The example as a learner receives it, each of a customer of its own."""
+    identity = hashlib.blake2b(repr((values, model)).encode(), digest_size=8).hexdigest()
     return LabelledExample(
-        example_id=hashlib.blake2b(repr((values, model)).encode(), digest_size=8).hexdigest(),
-        customer_id="c1",
+        example_id=identity,
+        customer_id=f"c-{identity}",
         model=model,
         features=tuple(values),
         feature_set=FEATURE_SET,

@@ -1,9 +1,12 @@
 """What scenarios and models propose: once per turn of the condition or the score, with what speaks for and against."""
 
+import msgspec
+
 import stories
 from builders import click, customer_event, ms, transaction
 from needstream.models.linear import LinearModel
 from needstream.models.scorer import Scorer
+from needstream.models.standing import Standing
 from needstream.schemas.signals import Alert
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import candidates, labels
@@ -12,25 +15,26 @@ from needstream.streams.pipeline.occasions import Occasion
 BANK = loader.load("bank")
 
 
-def _scorer(intercept=0.0, weight=2.0):
+def _scorer(intercept=0.0, weight=2.0, enter_score=None):
     """A warm model of loans that looks at last week's loan interest alone."""
     features = BANK.pack.features
     scorer = Scorer(BANK.readiness())
     zeros = tuple(0.0 for _ in features)
     weights = tuple(weight if name == "count_7d.interest.loan" else 0.0 for name in features)
-    scorer.publish(
-        LinearModel(
-            name="loan",
-            version=1000,
-            positives=100,
-            features=features,
-            means=zeros,
-            variances=tuple(1.0 for _ in features),
-            weights=weights,
-            squares=zeros,
-            intercept=intercept,
-        )
+    model = LinearModel(
+        name="loan",
+        version=1000,
+        positives=100,
+        features=features,
+        means=zeros,
+        variances=tuple(1.0 for _ in features),
+        weights=weights,
+        squares=zeros,
+        intercept=intercept,
     )
+    said = {"name": "loan", "features": features, "version": 1000, "labels": 1000, "positives": 100}
+    standing = Standing(**said, champion="linear", contestants={"linear": model}, enter_score=enter_score)
+    scorer.publish(msgspec.structs.replace(standing, newest_ms=ms("2025-03-01T00:00:00Z")))
     return scorer
 
 
@@ -54,8 +58,21 @@ def _proposed(state, scorer, at):
 def test_a_model_proposes_when_its_score_rises_over_the_entry_threshold():
     (proposal,) = _proposed(_state(), _scorer(-2.0), "2025-03-01T11:00:00Z")
 
-    assert ("model.loan", "loan-1000") == (proposal[0], proposal[2])
+    assert ("model.loan", "loan-linear-1000") == (proposal[0], proposal[2])
     assert 0.35 <= proposal[1] < 0.75
+
+
+def test_a_threshold_that_labels_speak_for_replaces_the_declared_one():
+    over, under = _scorer(-2.0, enter_score=0.9), _scorer(-6.0, enter_score=0.001)
+
+    assert [] == _proposed(_state(), over, "2025-03-01T11:00:00Z")
+    assert 1 == len(_proposed(_state(), under, "2025-03-01T11:00:00Z"))
+
+
+def test_a_decision_says_which_threshold_was_passed():
+    (loan,) = _asked(Occasion(_state(), ms("2025-03-01T11:00:00Z"), "e1", BANK, _scorer(-2.0)))
+
+    assert "the threshold was 0.35" == loan.note
 
 
 def test_below_the_entry_threshold_nothing_is_proposed():
@@ -103,7 +120,7 @@ def test_a_scenario_carries_the_score_of_the_model_of_its_need():
     state.armings.clear()
     found = candidates.from_scenario(Occasion(state, ms("2025-03-01T10:05:00Z"), "e1", BANK, _scorer()), scenario)
 
-    assert ("loan-1000", "14d") == (found.model_version, found.horizon)
+    assert ("loan-linear-1000", "14d") == (found.model_version, found.horizon)
     assert 0.5 < found.score < 1
 
 

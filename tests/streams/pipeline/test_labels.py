@@ -1,12 +1,18 @@
+from typing import get_args
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import stories
 from needstream.models.scorer import Scorer
+from needstream.schemas import pack as packs
+from needstream.schemas import state as states
+from needstream.schemas.state import Balance
 from needstream.schemas.times import DAY_MS, MINUTE_MS
 from needstream.streams.packs import loader
-from needstream.streams.pipeline import labels
+from needstream.streams.pipeline import keeping, labels, timers
 from needstream.streams.pipeline.occasions import Occasion
 
 BANK = loader.load("bank")
@@ -15,15 +21,25 @@ DUE_MS = MADE_MS + 14 * DAY_MS
 LATENESS_MS = 15 * MINUTE_MS
 
 
-def _predicted(definitions=BANK):
-    state = stories.new_customer()
-    occasion = Occasion(state, MADE_MS, "", definitions, Scorer(definitions.readiness()))
-    labels.remember(occasion, labels.outlook(occasion))
+def _predicted(definitions=BANK, state=None):
+    state = state or stories.new_customer()
+    _remember(state, definitions)
     return state
+
+
+def _remember(state, definitions, scorer=None):
+    occasion = Occasion(state, MADE_MS, "", definitions, scorer or Scorer(definitions.readiness()))
+    return labels.remember(occasion, labels.outlook(occasion))
 
 
 def _labels(state, at_ms, definitions=BANK):
     return {each.model: each.label for each in labels.resolve(state, at_ms, definitions=definitions)}
+
+
+def _changed(model, definitions=BANK, **fields):
+    """The pack with that one model only, some of its fields replaced."""
+    (declared,) = (each for each in definitions.pack.models if each.name == model)
+    return stories.changed(definitions, models=(msgspec.structs.replace(declared, **fields),))
 
 
 @pytest.mark.parametrize(
@@ -81,12 +97,203 @@ def test_predictions_of_a_model_that_is_gone_end_without_an_example():
     assert {"loan"} == set(_labels(state, MADE_MS + 40 * DAY_MS, other))
 
 
+HALVED = _changed("churn", absence_of=(), declines=packs.Decline(feature="balance", to=0.5, from_at_least=100.0))
+READ_MS = MADE_MS + 30 * DAY_MS + 1
+
+
+def _with_balance(amount, state=None):
+    state = state or stories.new_customer()
+    state.balance = Balance("EUR", round(amount * 100), 0, 0, 1, 0.0, 0, 0, 0)
+    return state
+
+
+@pytest.mark.parametrize(("later", "label"), [(500.0, True), (500.01, False), (0.0, True), (2_000.0, False)])
+def test_a_decline_is_a_reading_at_or_below_the_share_of_what_it_was(later, *, label):
+    state = _predicted(HALVED, _with_balance(1_000.0))
+    _with_balance(later, state)
+
+    assert {} == _labels(state, READ_MS, HALVED)
+    assert {"churn": label} == _labels(state, READ_MS - 1 + LATENESS_MS, HALVED)
+
+
+def test_a_decline_is_read_when_the_horizon_ends_and_not_when_it_is_released():
+    state = _predicted(HALVED, _with_balance(1_000.0))
+
+    assert READ_MS == timers.next_due_ms(state)
+    labels.resolve(_with_balance(400.0, state), READ_MS, definitions=HALVED)
+    assert READ_MS - 1 + LATENESS_MS == timers.next_due_ms(state)
+    assert {"churn": True} == _labels(_with_balance(1_000.0, state), READ_MS - 1 + LATENESS_MS, HALVED)
+
+
+def test_a_decline_is_read_at_its_release_where_nothing_may_be_late():
+    time = msgspec.structs.replace(BANK.pack.time, allowed_lateness="0s")
+    definitions = stories.changed(HALVED, time=time)
+    state = _predicted(definitions, _with_balance(1_000.0))
+
+    assert {"churn": True} == _labels(_with_balance(500.0, state), READ_MS - 1, definitions)
+
+
+def test_a_reading_that_stays_is_a_decline_to_all_of_it_in_any_precision():
+    whole = _changed("churn", absence_of=(), declines=packs.Decline(feature="balance", to=1.0, from_at_least=0.01))
+    state = _predicted(whole, _with_balance(0.7))
+    labels.resolve(state, READ_MS, definitions=whole)
+
+    assert {"churn": True} == _labels(state, READ_MS + LATENESS_MS, whole)
+
+
+@pytest.mark.parametrize(("balance", "asked"), [(99.99, False), (100.0, True)])
+def test_who_has_too_little_to_fall_from_is_not_asked_about(balance, *, asked):
+    both = stories.changed(HALVED, models=(*HALVED.pack.models, BANK.pack.models[0]))
+    state = _predicted(both, _with_balance(balance))
+
+    assert asked is ("churn" in state.predictions[0].asks)
+    assert "loan" in state.predictions[0].asks
+
+
+def test_a_prediction_that_asks_nothing_is_not_remembered():
+    state = _predicted(HALVED, _with_balance(1.0))
+
+    assert ([], {}) == (state.predictions, state.timers)
+
+
+def test_a_decline_waits_through_a_restart_between_reading_and_release():
+    state = _predicted(HALVED, _with_balance(1_000.0))
+    state = states.restore(states.snapshot(_with_balance(400.0, state)))
+    labels.resolve(state, READ_MS, definitions=HALVED)
+    state = states.restore(states.snapshot(_with_balance(1_000.0, state)))
+
+    assert {"churn": True} == _labels(state, READ_MS - 1 + LATENESS_MS, HALVED)
+
+
+EARLY = _changed("card", feedback="assumed_negative")
+
+
+def _mark(state, fact, *, at_ms, definitions=EARLY):
+    """What a step does: mark, then say what the mark corrects."""
+    assumed = labels.assumptions(state, definitions)
+    labels.mark(state, fact, at_ms=at_ms, definitions=definitions)
+    return labels.corrections(state, assumed, definitions=definitions)
+
+
+def test_with_corrected_feedback_a_negative_is_said_at_once_a_conversion_when_it_happens_and_the_truth_at_the_horizon():
+    state = stories.new_customer()
+    said = [
+        *_remember(state, EARLY),
+        *_mark(state, "apply.card", at_ms=MADE_MS + 5),
+        *labels.resolve(state, DUE_MS + LATENESS_MS, definitions=EARLY),
+    ]
+
+    assert [("assumed", False), ("converted", True), ("final", True)] == [(each.stage, each.label) for each in said]
+    assert 3 == len({each.example_id for each in said}) == state.released
+    assert 1 == len({(each.features, each.predicted_at, each.due_at, each.model_version) for each in said})
+
+
+def test_a_correction_is_said_once():
+    state = stories.new_customer()
+    _remember(state, EARLY)
+
+    assert ["converted"] == [each.stage for each in _mark(state, "apply.card", at_ms=MADE_MS + 5)]
+    assert [] == _mark(state, "apply.card", at_ms=MADE_MS + 6)
+
+
+def test_a_correction_is_not_repeated_after_a_restart():
+    state = stories.new_customer()
+    _remember(state, EARLY)
+    _mark(state, "apply.card", at_ms=MADE_MS + 5)
+    restored = states.restore(states.snapshot(state))
+
+    assert [] == _mark(restored, "apply.card", at_ms=MADE_MS + 6)
+
+
+@pytest.mark.parametrize("at_ms", [MADE_MS - 1, DUE_MS + 1])
+def test_nothing_outside_the_horizon_corrects(at_ms):
+    state = stories.new_customer()
+    _remember(state, EARLY)
+
+    assert [] == _mark(state, "apply.card", at_ms=at_ms)
+
+
+def test_of_an_absence_the_absence_is_assumed_and_activity_corrects_it():
+    early = _changed("churn", feedback="assumed_negative")
+    state = stories.new_customer()
+    said = [
+        *_remember(state, early),
+        *_mark(state, "customer.activity", at_ms=MADE_MS + 5, definitions=early),
+        *labels.resolve(state, READ_MS + LATENESS_MS, definitions=early),
+    ]
+
+    assert [("assumed", True), ("converted", False), ("final", False)] == [(each.stage, each.label) for each in said]
+
+
+def test_without_the_option_nothing_is_said_before_the_horizon():
+    state = stories.new_customer()
+
+    assert [] == _remember(state, BANK)
+    assert [] == _mark(state, "apply.card", at_ms=MADE_MS + 5, definitions=BANK)
+
+
+def test_assumptions_of_another_feature_list_are_not_corrected():
+    state = stories.new_customer()
+    _remember(state, EARLY)
+    other = stories.changed(EARLY, features=BANK.pack.features[:-1])
+
+    assert [] == _mark(state, "apply.card", at_ms=MADE_MS + 5, definitions=other)
+
+
+def test_an_example_says_which_slices_the_customer_belonged_to_at_its_release():
+    state = _predicted()
+    state.traits.tier, state.traits.channel = "gold", "app"
+    example = labels.resolve(state, DUE_MS + LATENESS_MS, definitions=BANK)[0]
+
+    assert {"tier": "gold", "channel": "app"} == example.slices
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "reason"), [(DUE_MS + LATENESS_MS, ""), (DUE_MS + LATENESS_MS + 1, "suspected_bot")]
+)
+def test_the_examples_of_a_suspected_bot_are_released_in_quarantine(until_ms, reason):
+    state = _predicted()
+    state.suspect_until_ms = until_ms
+    released = labels.resolve(state, DUE_MS + LATENESS_MS, definitions=BANK)
+
+    assert 5 == len(released)
+    assert {reason} == {each.quarantine for each in released}
+
+
+def test_what_every_contestant_said_comes_back_with_the_example():
+    class Speaking(Scorer):
+        def contestants(self, values):
+            return {"card": {"linear": 0.25, "pair": 0.5}}
+
+    state = stories.new_customer()
+    _remember(state, BANK, Speaking(BANK.readiness()))
+    released = {each.model: each.contestants for each in labels.resolve(state, DUE_MS + LATENESS_MS, definitions=BANK)}
+
+    assert {"pair": 0.5, "linear": 0.25} == released["card"]
+    assert {} == released["loan"]
+
+
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
 @given(st.lists(st.one_of(st.just(0.0), FLOATS), max_size=70))
 def test_vectors_are_kept_without_loss(values):
-    kept = labels.packed(tuple(values))
+    kept = keeping.packed(tuple(values))
 
-    assert tuple(values) == labels.unpacked(kept, len(values))
+    assert tuple(values) == keeping.unpacked(kept, len(values))
     assert len(kept) == (len(values) + 7) // 8 + 4 * sum(value != 0 for value in values)
+
+
+@given(st.dictionaries(st.sampled_from(get_args(packs.Contestant)), st.floats(0, 1)))
+def test_what_contestants_said_is_kept_in_two_bytes_each(said):
+    kept = keeping.said_packed(said)
+    read = keeping.said_unpacked(kept)
+
+    assert said.keys() == read.keys()
+    assert all(0 < read[kind] < 1 and abs(read[kind] - said[kind]) <= 2**-16 for kind in said)
+    assert len(kept) == 2 * max((get_args(packs.Contestant).index(kind) + 1 for kind in said), default=0)
+
+
+def test_contestants_are_kept_in_an_order_that_never_changes():
+    """Stored states depend on it: append kinds, never move or remove one."""
+    assert ("pair", "replayed", "linear", "forest", "batch", "blend") == get_args(packs.Contestant)[:6]

@@ -1,0 +1,116 @@
+"""Benchmark of quality: ``make bench-quality``, or ``python -m bench.quality --help``.
+
+Asks needstream's models and their rivals the same questions in order of time, on the public data sets of
+``NEEDSTREAM_DATA`` and on simulated banks, and writes ``quality.json`` and ``quality.md``.
+"""
+
+import argparse
+import importlib.metadata
+import multiprocessing
+import os
+import platform
+import typing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+from bench.quality import berka, calls, goals, measuring, report, retail, rivals, sheets, simulated
+from bench.quality.drift import Recovery
+from bench.quality.task import Task
+from rich.console import Console
+
+from needstream.models import contestants
+from needstream.models.track import Rules
+from needstream.schemas import pack
+
+RESULTS = Path(__file__).parent.parent / "results"
+SEEDS = (1, 2, 3)
+DATA: dict[str, Callable[[Path], Iterator[Task]]] = {
+    "online_retail/events_2010-12_2011-08.csv.gz": retail.tasks,
+    "bank_calls/calls_1999-02-01_02-19.csv.gz": calls.tasks,
+    "bank_marketing/contacts.csv.gz": sheets.marketing,
+    "online_shoppers/sessions.csv.gz": sheets.shoppers,
+    "berka_partial": berka.tasks,
+}
+_PACKAGES = ("needstream", "river", "numpy", "lightgbm", "vowpalwabbit")
+
+
+def main() -> None:
+    """Build the tasks, run them, report."""
+    parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("NEEDSTREAM_DATA"), help="folder of the data sets")
+    parser.add_argument("--only", default="", help="run only the tasks whose name contains this")
+    parser.add_argument("--champion", default=Rules().champion, help="who is served first")
+    parser.add_argument("--challengers", default="batch,blend,linear,replayed", help="who else learns, with commas")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="simulated banks")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the report")
+    chosen = parser.parse_args()
+    kinds = typing.get_args(pack.Contestant)
+    named = [chosen.champion, *filter(None, chosen.challengers.split(","))]
+    if unknown := [kind for kind in named if kind not in kinds]:
+        parser.error(f"no contestants: {', '.join(unknown)}; there are {', '.join(kinds)}")
+    rules = Rules(champion=named[0], challengers=tuple(kind for kind in named[1:] if kind != named[0]))
+    console = Console(width=max(100, Console().width))
+    skipped = {line: f"{package} is not installed" for line, package in rivals.missing().items()}
+    skipped |= {kind: "cannot learn here" for kind in named if kind != "blend" and not contestants.is_available(kind)}
+    seeds = SEEDS[: chosen.seeds]
+    tasks = [task for task in _tasks(chosen.data, seeds, skipped=skipped) if chosen.only in task.name]
+    # The longest first, so that no process is left with it at the end.
+    console.print(f"{len(tasks)} tasks in {chosen.jobs} processes", style="dim", highlight=False)
+    places = sorted(range(len(tasks)), key=lambda place: -len(tasks[place].questions))
+    measured: dict[int, report.Measured] = {}
+    recoveries: dict[str, list[Recovery]] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(chosen.jobs, mp_context=context) as processes:
+        running = {processes.submit(measuring.measure, tasks[place], rules): place for place in places}
+        drifts = (
+            [] if chosen.only not in "drift" else [processes.submit(measuring.recover, seed, rules) for seed in seeds]
+        )
+        for done, future in enumerate(as_completed(running), start=1):
+            measured[running[future]] = future.result()
+            console.print(f"{done} of {len(tasks)}: {measured[running[future]].task}", style="dim", highlight=False)
+        for drifted in drifts:
+            for line, recovery in drifted.result().items():
+                recoveries.setdefault(line, []).append(recovery)
+    results = [measured[place] for place in range(len(tasks))]
+    timing = measuring.clock(tasks[-1], rules) if tasks else {}
+    runs = {group: [each.lines for each in those] for group, those in report.grouped(results).items()}
+    told = report.Report(
+        command=f"python -m bench.quality --champion {rules.champion} --challengers {','.join(rules.challengers)}",
+        versions={"python": platform.python_version()} | dict(_versions()),
+        tasks=results,
+        drift=recoveries,
+        timing=timing,
+        skipped=skipped,
+        verdicts=[
+            *goals.verdicts(runs),
+            *([goals.recovered(recoveries)] if recoveries else []),
+            *goals.in_time(timing),
+        ],
+    )
+    report.show(told, console)
+    report.write(told, chosen.output)
+
+
+def _tasks(data: Path | None, seeds: tuple[int, ...], *, skipped: dict[str, str]) -> Iterator[Task]:
+    for name, read in DATA.items():
+        if data is None or not (data / name).exists():
+            skipped[name] = "not in the folder of NEEDSTREAM_DATA" if data else "NEEDSTREAM_DATA is not set"
+        else:
+            yield from read(data / name)
+    for build in (partial(simulated.tasks, seed) for seed in seeds):
+        yield from build()
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in _PACKAGES:
+        try:
+            yield package, importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+
+
+if __name__ == "__main__":
+    main()

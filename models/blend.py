@@ -1,0 +1,74 @@
+"""The blend: a contestant that learns nothing but whom to trust, and says a weighed mean of the others' logits.
+
+In go the raw logits that the members had said and the label that came of it, out come weights that sum to one. Experts
+are every member, the mean of every two, and the mean of all; the weight of an expert is exp(-loss), its decayed sum of
+matured log losses (exponential weights; Vovk, 1990, Littlestone and Warmuth, 1994), so that the blend is soon as good
+as the best of them. Logits are mixed, so that the addends of the members' explanations can be mixed as well.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from math import exp, fsum
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from needstream.models import logistic, prequential
+from needstream.models.calibration import IDENTITY, Calibration
+
+HALF_LIFE = 500
+"""Labels after which an old loss counts half."""
+
+_KEPT = 0.5 ** (1 / HALF_LIFE)
+_AND = "+"
+
+Loss = Annotated[float, Meta(ge=0, le=1e6)]
+Shares = Mapping[str, float]
+
+
+class Blend(Struct, frozen=True, kw_only=True):
+    """Decayed log losses in nats by expert, named for its members; and the calibration of what the blend says."""
+
+    losses: dict[str, Loss] = field(default_factory=dict)
+    calibration: Calibration = IDENTITY
+
+    def shares(self, members: tuple[str, ...]) -> dict[str, float]:
+        """What each member's logit counts; in all 1, equal before any label has come."""
+        experts = _experts(members)
+        losses = {name: self.losses.get(name, 0.0) for name in experts}
+        least = min(losses.values())
+        weights = {name: exp(least - loss) for name, loss in losses.items()}
+        total = fsum(weights.values())
+        return {
+            member: fsum(weights[name] / len(those) for name, those in experts.items() if member in those) / total
+            for member in members
+        }
+
+    def logit(self, logits: Mapping[str, float]) -> float:
+        """The raw logit of the blend from those of its members."""
+        shares = self.shares(tuple(logits))
+        return fsum(shares[member] * logit for member, logit in logits.items())
+
+
+class Blender:
+    """Learns whom to trust."""
+
+    def __init__(self, learned: Blend | None = None) -> None:
+        self._losses = dict(learned.losses) if learned else {}
+
+    def learn(self, logits: Mapping[str, float], label: bool) -> None:
+        """Learn one matured label and the raw logits that all members had said; no members is a no-op."""
+        for name, those in _experts(tuple(logits)).items():
+            said = logistic.sigmoid(fsum(logits[member] for member in those) / len(those))
+            self._losses[name] = self._losses.get(name, 0.0) * _KEPT + prequential.log_loss(said, label)
+
+    def export(self, *, calibrated: Calibration = IDENTITY) -> Blend:
+        """The blend as it stands, as numbers."""
+        return Blend(losses=dict(self._losses), calibration=calibrated)
+
+
+def _experts(members: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Every member, every two and all, by name; in whatever order the members are given."""
+    members = tuple(sorted(members))
+    sizes = sorted({1, min(2, len(members)), len(members)})
+    return {_AND.join(those): those for size in sizes for those in combinations(members, size)}

@@ -1,0 +1,312 @@
+"""One model's track: contestants that learn the same matured examples, and the contest for which one is served.
+
+In go labelled examples in the order of their topic; out come decisions worth telling, and the standing that is
+published. An example is judged by what was said when it was asked, then learned by every contestant.
+"""
+
+import hashlib
+from math import log
+
+from msgspec import Struct
+
+from needstream.models import contestants, logistic, prequential
+from needstream.models.anomaly import AnomalyLearner
+from needstream.models.blend import Blender
+from needstream.models.calibration import HALF_LIFE, IDENTITY, Calibrator
+from needstream.models.contestants import Contestant
+from needstream.models.drift import LossDrift
+from needstream.models.guard import Guard
+from needstream.models.promotion import Contest
+from needstream.models.slices import Gap, SliceBook, SliceQuality
+from needstream.models.standing import BLEND, Standing
+from needstream.models.thresholds import Thresholds
+from needstream.schemas import pack
+from needstream.schemas.signals import LabelledExample, ModelDecision, ModelEvent, Quarantine
+from needstream.schemas.times import parse_rfc3339
+
+GAPS_EVERY = 500
+"""Judged examples between two looks for gaps between slices."""
+
+AWAITED_TIMES = 3
+"""How many horizons' worth of labels count half in a calibration."""
+
+_LEAST = 1e-5
+"""The smallest probability that is recorded, but for rounding."""
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What a pack declares of one model's learning.
+
+    Attributes:
+        promotion: when a challenger becomes champion.
+        target: what the threshold is chosen for, None to leave it as declared.
+        enter_score: the declared threshold.
+        assumes: the label that is assumed at once and corrected if it turns out wrong; None to wait for the horizon.
+        watches: the model's examples also tell what is usual among all customers.
+    """
+
+    champion: pack.Contestant = "pair"
+    challengers: tuple[pack.Contestant, ...] = ()
+    promotion: pack.Promotion = pack.Promotion()
+    target: pack.Target | None = None
+    enter_score: float = 0.5
+    assumes: bool | None = None
+    watches: bool = False
+
+    def kinds(self) -> tuple[pack.Contestant, ...]:
+        """The contestants that can be had here, the declared champion first; where there is none of them, the pair."""
+        named = (self.champion, *self.challengers)
+        members = [kind for kind in named if kind != BLEND and self._can_learn(kind)]
+        if not members:
+            return ("pair",)
+        return tuple(kind for kind in named if kind in members or (kind == BLEND and len(members) > 1))
+
+    def _can_learn(self, kind: str) -> bool:
+        """Whether a contestant can learn here; early labels have weights, which one that is rebuilt would lose."""
+        return contestants.is_available(kind) and (self.assumes is None or not contestants.is_rebuilt(kind))
+
+
+class Track:
+    """Evaluates and learns the examples of one model. Mutable and not thread-safe: one writer owns each."""
+
+    def __init__(self, name: str, features: tuple[str, ...], *, rules: Rules, begin: Standing | None = None) -> None:
+        """A track that goes on where ``begin`` stood.
+
+        Contestants whose memory is examples have to be shown the newest ones again (``recall``).
+        """
+        self.name, self.features, self.rules = name, features, rules
+        kinds = rules.kinds()
+        self._contestants: dict[str, Contestant] = {}
+        self._calibrators: dict[str, Calibrator] = {}
+        for kind in kinds:
+            exported = begin.contestants.get(kind) if begin else None
+            if kind != BLEND:
+                self._contestants[kind] = (
+                    contestants.resume(kind, exported) if exported else contestants.begin(kind, name, features=features)
+                )
+            known = begin.blend if begin and kind == BLEND else exported
+            self._calibrators[kind] = Calibrator(known.calibration if known else IDENTITY)
+        self._blender = Blender(begin.blend if begin else None) if BLEND in kinds else None
+        champion = begin.champion if begin and begin.champion in kinds else kinds[0]
+        state = begin.contest if begin else None
+        self._contest = Contest(kinds, champion=champion, rule=rules.promotion, state=state)
+        self._thresholds = Thresholds(rules.target, begin.thresholds if begin else None) if rules.target else None
+        self._drift = LossDrift(begin.loss_drift if begin else "")
+        self._watcher: AnomalyLearner | None = None
+        if rules.watches:
+            watched = begin.anomaly if begin else None
+            self._watcher = AnomalyLearner.restore(watched) if watched else AnomalyLearner(features)
+        self._guard = Guard(features)
+        self._quality = prequential.Prequential(name)
+        self._slices = SliceBook(name)
+        self._gaps = set(begin.gaps if begin else ())
+        self._version, self._labels, self._positives = 0, 0, 0
+        self._learned_through, self._first_ms, self._newest_ms = -1, 0, 0
+        if begin is not None:
+            self._version, self._labels, self._positives = begin.version, begin.labels, begin.positives
+            self._learned_through = begin.learned_through
+            self._first_ms, self._newest_ms = begin.first_ms, begin.newest_ms
+        self.quarantined: dict[str, int] = {}
+
+    @property
+    def version(self) -> int:
+        """How many examples were taken in."""
+        return self._version
+
+    def has_passed(self, offset: int) -> bool:
+        """Whether the example at an offset was taken in already."""
+        return offset <= self._learned_through
+
+    def pass_by(self, offset: int) -> None:
+        """Take note that the topic was read through an offset."""
+        self._learned_through = offset
+
+    def recall(self, example: LabelledExample) -> None:
+        """Look again at an example that was learned before this track began, oldest first."""
+        if self._refusal(example):
+            self._pass_over(example)
+            return
+        if example.stage == "final":
+            self._quality.evaluate(example.score, example.label)
+            self._slices.observe(example.slices, example.score, label=example.label, reached=self._reached(example))
+        if self._teaches(example):
+            for contestant in self._contestants.values():
+                contestant.recall(example.features, example.label)
+
+    def learn(self, example: LabelledExample) -> list[ModelDecision]:
+        """Judge and learn one example that was not given before.
+
+        Returns:
+            What was decided or noticed with it.
+        """
+        self._version += 1
+        reason = self._refusal(example)
+        if reason:
+            self.quarantined[reason] = self.quarantined.get(reason, 0) + 1
+            self._pass_over(example)
+            return []
+        decisions = self._judge(example) if example.stage == "final" else []
+        if self._teaches(example):
+            self._teach(example)
+        return decisions
+
+    def standing(self) -> Standing:
+        """The track as it stands, as numbers."""
+        calibrated = {kind: calibrator.export() for kind, calibrator in self._calibrators.items()}
+        return Standing(
+            name=self.name,
+            features=self.features,
+            version=self._version,
+            labels=self._labels,
+            positives=self._positives,
+            learned_through=self._learned_through,
+            first_ms=self._first_ms,
+            newest_ms=self._newest_ms,
+            champion=self._contest.champion,
+            contestants={
+                kind: contestant.export(calibrated=calibrated[kind]) for kind, contestant in self._contestants.items()
+            },
+            blend=self._blender.export(calibrated=calibrated[BLEND]) if self._blender else None,
+            contest=self._contest.export(),
+            thresholds=self._thresholds.export() if self._thresholds else None,
+            enter_score=self._thresholds.threshold() if self._thresholds else None,
+            loss_drift=self._drift.export(),
+            gaps=tuple(sorted(self._gaps)),
+            anomaly=self._watcher.export() if self._watcher else None,
+        )
+
+    def quality(self) -> prequential.Quality:
+        """Prequential quality of the recorded scores."""
+        return self._quality.quality()
+
+    def slices(self) -> list[SliceQuality]:
+        """Quality and signal rate by slice of the customers."""
+        return self._slices.figures()
+
+    def _pass_over(self, example: LabelledExample) -> None:
+        if example.stage == "final":
+            self._quality.pass_over()
+
+    def _refusal(self, example: LabelledExample) -> Quarantine:
+        return self._guard.judge(example) if len(example.features) == len(self.features) else "impossible"
+
+    def _judge(self, example: LabelledExample) -> list[ModelDecision]:
+        self._labels += 1
+        self._positives += example.label
+        due_ms = parse_rfc3339(example.due_at)
+        self._first_ms = self._first_ms or due_ms
+        self._newest_ms = max(self._newest_ms, due_ms)
+        self._quality.evaluate(example.score, example.label)
+        self._slices.observe(example.slices, example.score, label=example.label, reached=self._reached(example))
+        if example.score is not None and self._thresholds is not None:
+            self._thresholds.observe(example.score, example.label)
+        self._calibrate(example)
+        return [*self._compare(example), *self._look_for_drift(example), *self._look_for_gaps(example)]
+
+    def _compare(self, example: LabelledExample) -> list[ModelDecision]:
+        losses = {kind: prequential.log_loss(said, example.label) for kind, said in example.contestants.items()}
+        promotion = self._contest.observe(losses)
+        if promotion is None:
+            return []
+        detail = f"{promotion.champion} has the lower matured log loss, {promotion.previous} steps back"
+        figures = promotion.figures()
+        return [self._decision(example, "promoted", detail=detail, previous=promotion.previous, figures=figures)]
+
+    def _look_for_drift(self, example: LabelledExample) -> list[ModelDecision]:
+        if example.score is None:
+            return []
+        found = self._drift.observe(prequential.log_loss(example.score, example.label))
+        if found is None:
+            return []
+        figures = {"before": found.before, "after": found.after, "compared": float(found.examples)}
+        return [self._decision(example, "loss_drift", detail="the matured log loss rose", figures=figures)]
+
+    def _look_for_gaps(self, example: LabelledExample) -> list[ModelDecision]:
+        if self._labels % GAPS_EVERY:
+            return []
+        gaps = {(gap.attribute, gap.value, gap.measure): gap for gap in self._slices.gaps()}
+        new = [gap for name, gap in sorted(gaps.items()) if name not in self._gaps]
+        self._gaps = set(gaps)
+        return [self._decision(example, "slice_gap", detail=_detail(gap), figures=_figures(gap)) for gap in new]
+
+    def _decision(
+        self,
+        example: LabelledExample,
+        event: ModelEvent,
+        *,
+        detail: str,
+        previous: str = "",
+        figures: dict[str, float],
+    ) -> ModelDecision:
+        identity = "\n".join((event, self.name, example.example_id, detail)).encode()
+        return ModelDecision(
+            decision_id=hashlib.blake2b(identity, digest_size=16).hexdigest(),
+            model=self.name,
+            event=event,
+            champion=self._contest.champion,
+            previous=previous or self._contest.champion,
+            detail=detail,
+            examples=self._labels,
+            figures=figures,
+            event_time=example.due_at,
+        )
+
+    def _teaches(self, example: LabelledExample) -> bool:
+        return (example.stage == "final") is (self.rules.assumes is None)
+
+    def _teach(self, example: LabelledExample) -> None:
+        values, label, assumed = example.features, example.label, self.rules.assumes
+        for contestant in self._contestants.values():
+            weight = 1.0 if assumed is None else _correction(contestant.logit(values), label=label, assumed=assumed)
+            contestant.learn(values, label, weight=weight)
+        if self._watcher is not None and example.stage != "converted":
+            self._watcher.learn(values)
+
+    def _calibrate(self, example: LabelledExample) -> None:
+        """Learn from what was really said: a model that has learned since would flatter itself."""
+        said = {kind: _logit(share) for kind, share in example.contestants.items() if kind in self._calibrators}
+        for kind, logit in said.items():
+            self._calibrators[kind].learn(logit, example.label, half_life=self._half_life(example))
+        members = {kind: said[kind] for kind in self._contestants if kind in said}
+        if self._blender is not None and len(members) == len(self._contestants):
+            self._blender.learn(members, example.label)
+
+    def _half_life(self, example: LabelledExample) -> float:
+        """Labels after which calibration forgets half: some times those that come within a horizon."""
+        horizon_ms = parse_rfc3339(example.due_at) - parse_rfc3339(example.predicted_at)
+        known_ms = self._newest_ms - self._first_ms
+        awaited = self._labels * horizon_ms / known_ms if known_ms > 0 else 0.0
+        return max(HALF_LIFE, AWAITED_TIMES * awaited)
+
+    def _reached(self, example: LabelledExample) -> bool:
+        chosen = self._thresholds.threshold() if self._thresholds else None
+        return example.score is not None and example.score >= (self.rules.enter_score if chosen is None else chosen)
+
+
+def _logit(share: float) -> float:
+    """The logit of a recorded probability, which is kept from 0 and 1."""
+    bounded = min(1.0 - _LEAST, max(_LEAST, share))
+    return log(bounded / (1.0 - bounded))
+
+
+def _correction(logit: float, *, label: bool, assumed: bool) -> float:
+    """The weight of an early label (fake negative weighting; Ktena et al., 2019).
+
+    Every example is learned once with the assumed label and, where that turns out wrong, once more with the other one:
+    the weights make the expected gradient that of the true labels.
+    """
+    wrong = logistic.sigmoid(-logit if assumed else logit)
+    return (1.0 - wrong) * (1.0 + wrong) if label is assumed else 1.0 + wrong
+
+
+def _detail(gap: Gap) -> str:
+    return f"{gap.measure} of {gap.attribute} {gap.value} is worse than that of the others"
+
+
+def _figures(gap: Gap) -> dict[str, float]:
+    return {
+        "here": gap.here,
+        "elsewhere": gap.elsewhere,
+        "deviations": gap.deviations,
+        "compared": float(gap.examples),
+    }

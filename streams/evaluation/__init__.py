@@ -1,0 +1,1 @@
+"""What the recorded scores of the models were worth, beside baselines, as numbers, tables and one page."""

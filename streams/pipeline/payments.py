@@ -1,0 +1,62 @@
+"""What a customer usually pays, and how far above it the newest payment is: a baseline of the customer's own.
+
+Inputs: outgoing transactions in the home currency, in the order in which they are applied; output: ``state.payments``.
+The moments are those of the logarithm of the amount, weighted by age (West, 1979), so that what was usual a year ago
+hardly counts. A payment is compared with what was usual before it, and an older one than the newest changes nothing.
+It only measures: nothing here blocks or delays a payment.
+"""
+
+from math import log1p, sqrt
+
+from needstream.models import decay
+from needstream.schemas import events, money
+from needstream.schemas.state import CustomerState, Payments
+from needstream.schemas.times import DAY_MS
+
+OUTGOING = frozenset(("withdrawal", "transfer_out", "card_payment", "fx_remittance"))
+"""The transactions by which a customer decides to let money go."""
+
+HALF_LIFE_MS = 90.0 * DAY_MS
+
+FEWEST = 8
+"""Payments it takes before another one can surprise."""
+
+LEAST_DEVIATION = 0.5
+"""Of somebody who always pays the same, half again or two thirds of it still is the same."""
+
+LARGEST = 20.0
+"""Deviations above which there is nothing more to say."""
+
+LEARNED_AT_MOST = 3.0
+"""Deviations to which a payment is cut before it is learned: one theft must not make the next one usual."""
+
+
+def observe(state: CustomerState, event: events.Transaction, *, at_ms: int) -> None:
+    """Compare an outgoing payment with the habit, then take it into the habit.
+
+    Other transactions, other currencies than the home currency, visitors and payments of nothing are passed over.
+    """
+    if event.event_type not in OUTGOING or event.customer_id is None or event.currency != state.traits.home_currency:
+        return
+    amount_minor = money.minor_units(event.amount, event.currency)
+    if amount_minor <= 0:
+        return
+    size = log1p(amount_minor / 10 ** money.EXPONENTS[event.currency])
+    payments = state.payments
+    if payments is None or payments.currency != event.currency:
+        state.payments = Payments(1, at_ms, size, 0.0, currency=event.currency)
+        return
+    if at_ms < payments.last_ms:
+        return
+    deviation = max(sqrt(payments.variance), LEAST_DEVIATION)
+    excess = size - payments.mean
+    if payments.observations >= FEWEST:
+        payments.surprise = min(max(excess / deviation, 0.0), LARGEST)
+        limit = LEARNED_AT_MOST * deviation
+        excess = max(-limit, min(limit, excess))
+    kept = payments.weight * decay.weight(at_ms - payments.last_ms, HALF_LIFE_MS)
+    payments.weight = kept + 1.0
+    payments.mean += excess / payments.weight
+    payments.variance = kept / payments.weight * (payments.variance + excess * excess / payments.weight)
+    payments.observations += 1
+    payments.last_ms = at_ms
