@@ -56,8 +56,7 @@ bench: .venv/.package .venv/.ci ## measure throughput and latency on this machin
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-quality
-bench-quality: .venv/.package ## judge the models on public data (NEEDSTREAM_DATA) and simulated banks
-	@$(PIP) install --no-build-isolation --editable '.[bench]' || echo "Without the bench extra: no rivals to compare with."
+bench-quality: .venv/.package .venv/.bench ## judge the models on public data (NEEDSTREAM_DATA) and simulated banks
 	@$(BIN)/python -m bench.quality $(ARGS)
 
 .PHONY: schemas
@@ -70,7 +69,8 @@ lock: .venv/.ci ## resolve requirements/*.txt again from pyproject.toml (ARGS=--
 	compile() { $(BIN)/pip-compile pyproject.toml --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options $(ARGS) "$$@"; }; \
 	compile --build-deps-for editable --output-file requirements/demo.txt; \
-	compile --build-deps-for editable --extra test --extra dev --constraint requirements/demo.txt --output-file requirements/ci.txt
+	compile --build-deps-for editable --extra test --extra dev --constraint requirements/demo.txt --output-file requirements/ci.txt; \
+	compile --extra bench --constraint requirements/ci.txt --output-file requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove caches and build results; .venv stays
@@ -91,6 +91,11 @@ clean: ## remove caches and build results; .venv stays
 .venv/.ci: requirements/ci.txt .venv/.runtime
 	@echo "Installing the test and lint packages into .venv ..."
 	@$(PIP) install --require-hashes --requirement requirements/ci.txt
+	@touch $@
+
+.venv/.bench: requirements/bench.txt .venv/.runtime
+	@echo "Installing what the models are compared with into .venv ..."
+	@$(PIP) install --require-hashes --requirement requirements/bench.txt
 	@touch $@
 
 .venv/.package: pyproject.toml .venv/.runtime

@@ -19,8 +19,8 @@ from needstream.models.anomaly_model import CLASSES, UNJUDGED, AnomalyModel, For
 Node = Any
 """A branch or leaf of River's; it does not declare their masses."""
 
-TREES = 25
-HEIGHT = 8
+TREES = 16
+HEIGHT = 7
 WINDOW = 500
 """Vectors that are learned before the trees are judged by them."""
 
@@ -50,6 +50,10 @@ class AnomalyLearner:
         self._variances = [0.0] * len(self.features)
         self._ranks = [0.0] * CLASSES
         self._trees = _planted(self._judged)
+        self._nodes = [node for tree in self._trees.trees for node in _level_by_level(tree)]
+        inner = [node for node in self._nodes if isinstance(node, PaddedBranch)]
+        self._splits = tuple(node.feature for node in inner)
+        self._thresholds = tuple(node.threshold for node in inner)
 
     def learn(self, values: Sequence[float]) -> None:
         """Learn one vector in feature order; every prediction's vector once, however many models it was made for."""
@@ -69,8 +73,6 @@ class AnomalyLearner:
 
     def export(self) -> AnomalyModel:
         """The model as it stands, as numbers."""
-        nodes = [node for tree in self._trees.trees for node in _level_by_level(tree)]
-        inner = [node for node in nodes if isinstance(node, PaddedBranch)]
         return AnomalyModel(
             version=self.examples,
             features=self.features,
@@ -81,10 +83,10 @@ class AnomalyLearner:
                 trees=TREES,
                 height=HEIGHT,
                 window=WINDOW,
-                splits=tuple(node.feature for node in inner),
-                thresholds=tuple(node.threshold for node in inner),
-                masses=tuple(node.r_mass for node in nodes),
-                gathered=tuple(node.l_mass for node in nodes),
+                splits=self._splits,
+                thresholds=self._thresholds,
+                masses=tuple([node.r_mass for node in self._nodes]),
+                gathered=tuple([node.l_mass for node in self._nodes]),
             ),
             learned_through=self.learned_through,
         )
@@ -104,8 +106,7 @@ class AnomalyLearner:
         learner.examples, learner.learned_through = exported.version, exported.learned_through
         learner._means, learner._variances = [*exported.means], [*exported.variances]
         learner._ranks = [*exported.ranks]
-        nodes = [node for tree in learner._trees.trees for node in _level_by_level(tree)]
-        for node, mass, gathered in zip(nodes, forest.masses, forest.gathered, strict=True):
+        for node, mass, gathered in zip(learner._nodes, forest.masses, forest.gathered, strict=True):
             node.r_mass, node.l_mass = mass, gathered
         learner._trees.counter = exported.version % WINDOW
         learner._trees._first_window = exported.version < WINDOW

@@ -1,9 +1,10 @@
 """The blend: a contestant that learns nothing but whom to trust, and says a weighed mean of the others' logits.
 
 In go the raw logits that the members had said and the label that came of it, out come weights that sum to one. Experts
-are every member, the mean of every two, and the mean of all; the weight of an expert is exp(-loss), its decayed sum of
-matured log losses (exponential weights; Vovk, 1990, Littlestone and Warmuth, 1994), so that the blend is soon as good
-as the best of them. Logits are mixed, so that the addends of the members' explanations can be mixed as well.
+are every member, every two in the proportions 3:1, 1:1 and 1:3, and all alike; the weight of an expert is exp(-loss),
+its decayed sum of matured log losses (exponential weights; Vovk, 1990, Littlestone and Warmuth, 1994), so that the
+blend is soon as good as the best of them. Logits are mixed, so that the addends of the members' explanations can be
+mixed as well.
 """
 
 from collections.abc import Mapping
@@ -16,14 +17,12 @@ from msgspec import Meta, Struct, field
 from needstream.models import logistic, prequential
 from needstream.models.calibration import IDENTITY, Calibration
 
-HALF_LIFE = 500
+HALF_LIFE = 700
 """Labels after which an old loss counts half."""
 
 _KEPT = 0.5 ** (1 / HALF_LIFE)
-_AND = "+"
 
 Loss = Annotated[float, Meta(ge=0, le=1e6)]
-Shares = Mapping[str, float]
 
 
 class Blend(Struct, frozen=True, kw_only=True):
@@ -40,7 +39,7 @@ class Blend(Struct, frozen=True, kw_only=True):
         weights = {name: exp(least - loss) for name, loss in losses.items()}
         total = fsum(weights.values())
         return {
-            member: fsum(weights[name] / len(those) for name, those in experts.items() if member in those) / total
+            member: fsum(weights[name] * counted.get(member, 0.0) for name, counted in experts.items()) / total
             for member in members
         }
 
@@ -58,8 +57,8 @@ class Blender:
 
     def learn(self, logits: Mapping[str, float], label: bool) -> None:
         """Learn one matured label and the raw logits that all members had said; no members is a no-op."""
-        for name, those in _experts(tuple(logits)).items():
-            said = logistic.sigmoid(fsum(logits[member] for member in those) / len(those))
+        for name, counted in _experts(tuple(logits)).items():
+            said = logistic.sigmoid(fsum(share * logits[member] for member, share in counted.items()))
             self._losses[name] = self._losses.get(name, 0.0) * _KEPT + prequential.log_loss(said, label)
 
     def export(self, *, calibrated: Calibration = IDENTITY) -> Blend:
@@ -67,8 +66,13 @@ class Blender:
         return Blend(losses=dict(self._losses), calibration=calibrated)
 
 
-def _experts(members: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Every member, every two and all, by name; in whatever order the members are given."""
-    members = tuple(sorted(members))
-    sizes = sorted({1, min(2, len(members)), len(members)})
-    return {_AND.join(those): those for size in sizes for those in combinations(members, size)}
+def _experts(members: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """What each member counts with each expert, by name; in whatever order the members are given."""
+    named = sorted(members)
+    experts = {member: {member: 1.0} for member in named}
+    for one, other in combinations(named, 2):
+        for share in (0.75, 0.5, 0.25):
+            experts[f"{share:g} {one}, {other}"] = {one: share, other: 1.0 - share}
+    if len(named) > 2:  # noqa: PLR2004 - of two the mean is there already
+        experts["all"] = dict.fromkeys(named, 1.0 / len(named))
+    return experts

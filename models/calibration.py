@@ -3,8 +3,8 @@
 In go raw logits with their matured labels, out comes ``slope * logit + offset`` (Platt, 1999). Each
 label moves the line by one bounded Newton step on its log loss; the curvature that the steps are
 divided by starts from a prior that holds the line to identity and forgets with a half-life. The
-slope is positive, so the ranking is never changed. Identity is served as long as there are too few
-labels or the line has not explained the recent ones better than identity would have.
+slope is positive, so the ranking is never changed. The line and identity are mixed by what they have
+lost lately (exponential weights), so a line that labels do not speak for is hardly served.
 """
 
 from math import isfinite
@@ -30,10 +30,13 @@ HALF_LIFE = 1000
 PRIOR = 10.0
 """What the belief in identity weighs, in units of curvature (40 labels at even odds)."""
 GAIN = 2.0
-"""Nats of log loss by which the line must have beaten identity lately, before it is served."""
+"""Nats of log loss by which the line must have beaten identity lately, before it counts half."""
+TRUST_HALF_LIFE = 700
+"""Labels after which a nat of gain counts half."""
 LONGEST_STEP = 0.05
 """How far one label may move the slope or the offset."""
 
+_TRUST_KEPT = 0.5 ** (1 / TRUST_HALF_LIFE)
 _STEPS = (-LONGEST_STEP, LONGEST_STEP)
 _OFFSETS = (-LARGEST_OFFSET, LARGEST_OFFSET)
 
@@ -57,14 +60,21 @@ class Calibration(Struct, frozen=True, kw_only=True):
     gain: Gain = 0.0
     curvature: tuple[NotNegative, float, NotNegative] = (0.0, 0.0, 0.0)
 
-    def is_warm(self) -> bool:
-        """Whether there were enough labels of both classes, and the line earned its place."""
+    def trust(self) -> float:
+        """What the line counts against identity, 0 to 1; 0 until there were enough labels of both classes."""
         fewest = min(self.positives, self.labels - self.positives)
-        return self.labels >= MIN_LABELS and fewest * 10 >= MIN_LABELS and self.gain > GAIN
+        if self.labels < MIN_LABELS or fewest * 10 < MIN_LABELS:
+            return 0.0
+        return sigmoid(self.gain - GAIN)
 
     def line(self) -> tuple[float, float]:
-        """Slope and offset to apply: identity until warm."""
-        return (self.slope, self.offset) if self.is_warm() else (1.0, 0.0)
+        """Slope and offset to apply: between identity and the line, as far as it is trusted."""
+        trust = self.trust()
+        return 1.0 + trust * (self.slope - 1.0), trust * self.offset
+
+    def untempered(self, raw: float) -> float:
+        """What the line alone says; recorded with a prediction, it tells later what it was worth."""
+        return self.slope * raw + self.offset
 
     def logit(self, raw: float) -> float:
         """The calibrated logit of a raw one."""
@@ -84,19 +94,24 @@ class Calibrator:
         self._gain = learned.gain
         self._by_slope, self._by_both, self._by_offset = learned.curvature
 
-    def learn(self, raw: float, label: bool, *, half_life: float = HALF_LIFE) -> None:
+    def learn(self, raw: float, label: bool, *, line: float | None = None, half_life: float = HALF_LIFE) -> None:
         """Learn one matured label of an example whose raw logit was ``raw``; no number is a no-op.
 
-        ``half_life`` is in labels. It should be some times the labels that are waited for: a line that follows a phase
-        which has passed when it is applied does harm.
+        Args:
+            raw: best the one that was said when the example was asked.
+            label: what came.
+            line: what the line alone said then; None to judge the present line instead.
+            half_life: in labels. It should be some times the labels that are waited for: a line that follows a phase
+                which has passed when it is applied does harm.
         """
         if not isfinite(raw):
             return
         kept = 0.5 ** (1.0 / half_life)
         logit = max(-LARGEST_LOGIT, min(LARGEST_LOGIT, raw))
         said = sigmoid(self._slope * logit + self._offset)
-        saved = prequential.log_loss(sigmoid(logit), label) - prequential.log_loss(said, label)
-        self._gain = self._gain * kept + saved
+        judged = said if line is None else sigmoid(line)
+        saved = prequential.log_loss(sigmoid(logit), label) - prequential.log_loss(judged, label)
+        self._gain = self._gain * _TRUST_KEPT + saved
         error, curve = said - label, said * (1.0 - said)
         self._by_slope = self._by_slope * kept + curve * logit * logit
         self._by_both = self._by_both * kept + curve * logit

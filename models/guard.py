@@ -97,8 +97,6 @@ class Guard:
     def _is_possible(self, example: LabelledExample) -> bool:
         if example.predicted_at > example.due_at:
             return False
-        if example.stage == ("assumed" if example.label else "converted"):
-            return False
         said = example.contestants.values() if example.score is None else (example.score, *example.contestants.values())
         if not all(0.0 <= score <= 1.0 for score in said):
             return False

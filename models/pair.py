@@ -20,10 +20,16 @@ from needstream.models.calibration import IDENTITY, Calibration
 from needstream.models.logistic import check_weight, sigmoid
 from needstream.models.pair_model import BUCKETS, MIDDLE, PairModel, logits
 
-ADAGRAD_RATE = 0.1
+ADAGRAD_RATE = 0.05
 ADAGRAD_EPSILON = 1e-8
-BUCKET_RATE = 0.02
+BUCKET_RATE = 0.005
+EARLY_BUCKETS = 6.0
+EARLY_EXAMPLES = 500
+"""The buckets begin with 1 + ``EARLY_BUCKETS`` times their rate, which falls to it over some times so many examples."""
+
 INTERCEPT_RATE = 0.01
+EARLY_INTERCEPT = 4.0
+"""The intercepts begin with this over 20 and the examples, so that the share of positives is soon about right."""
 
 EXPECTED_RATE = 0.05
 """The share of positives a new model assumes; it only sets where the intercepts start."""
@@ -164,13 +170,15 @@ class PairClassifier(base.Classifier):
             found += bucket_weights[place]
         error = (sigmoid(weighed) - label) * weight
         bucket_error = (sigmoid(found) - label) * weight
-        self._weights_intercept -= INTERCEPT_RATE * error
-        self._buckets_intercept -= INTERCEPT_RATE * bucket_error
+        intercept_rate = max(INTERCEPT_RATE, EARLY_INTERCEPT / (self.examples + 20))
+        self._weights_intercept -= intercept_rate * error
+        self._buckets_intercept -= intercept_rate * bucket_error
         for feature, z in enumerate(deviations):
             gradient = error * z
             square = squares[feature] = squares[feature] + gradient * gradient
             weights[feature] -= ADAGRAD_RATE * gradient / sqrt(square + ADAGRAD_EPSILON)
-        step = BUCKET_RATE * bucket_error
+        early = EARLY_BUCKETS / (1.0 + self.examples / EARLY_EXAMPLES)
+        step = BUCKET_RATE * (1.0 + early) * bucket_error
         for place in places:
             bucket_weights[place] -= step
 

@@ -83,13 +83,13 @@ class Scorer:
         return answers
 
     def contestants(self, values: Sequence[float]) -> dict[str, dict[str, float]]:
-        """What every contestant of every warm model says of ``values``, as probabilities by kind, by model name.
+        """What is to be recorded of every warm model, as probabilities by kind, by model name.
 
-        Before calibration, which learns from what was said.
+        That is what each contestant says, before calibration, and what the champion's line alone does.
         """
         return {
             standing.name: {
-                kind: round(logistic.sigmoid(logit), DECIMALS) for kind, logit in standing.raw_logits(values).items()
+                kind: round(logistic.sigmoid(logit), DECIMALS) for kind, logit in standing.said(values).items()
             }
             for standing in self._served.warm
         }

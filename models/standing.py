@@ -13,13 +13,17 @@ from msgspec import Meta, Struct, field
 from needstream.models import anomaly_model, contestants
 from needstream.models.anomaly_model import AnomalyModel
 from needstream.models.blend import Blend
+from needstream.models.calibration import Calibration
 from needstream.models.contestants import Exported
 from needstream.models.promotion import ContestState
 from needstream.models.thresholds import ThresholdState
 from needstream.schemas.signals import Share, Total
 
 BLEND = "blend"
-"""The contestant that says the mean of what the others say."""
+"""The contestant that says a weighed mean of what the others say."""
+
+LINE = "line"
+"""Under this name is recorded what the calibration of the champion alone says."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -64,12 +68,21 @@ class Standing(Struct, frozen=True, kw_only=True):
             said[BLEND] = self.blend.logit(said)
         return said
 
+    def said(self, values: Sequence[float]) -> dict[str, float]:
+        """What is recorded with a prediction, as logits: every contestant's, and the champion's line alone."""
+        said = self.raw_logits(values)
+        return said | {LINE: self._calibration().untempered(said[self.champion])}
+
     def champion_logit(self, values: Sequence[float]) -> float:
         """The calibrated logit that is served."""
+        if self.champion == BLEND:
+            return self._calibration().logit(self.raw_logits(values)[BLEND])
+        return self._calibration().logit(self.contestants[self.champion].logit(values))
+
+    def _calibration(self) -> Calibration:
         if self.blend is not None and self.champion == BLEND:
-            return self.blend.calibration.logit(self.raw_logits(values)[BLEND])
-        model = self.contestants[self.champion]
-        return model.calibration.logit(model.logit(values))
+            return self.blend.calibration
+        return self.contestants[self.champion].calibration
 
 
 def kinds(standing: Standing) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from needstream.models.drift import LossDrift
 from needstream.models.guard import Guard
 from needstream.models.promotion import Contest
 from needstream.models.slices import Gap, SliceBook, SliceQuality
-from needstream.models.standing import BLEND, Standing
+from needstream.models.standing import BLEND, LINE, Standing
 from needstream.models.thresholds import Thresholds
 from needstream.schemas import pack
 from needstream.schemas.signals import LabelledExample, ModelDecision, ModelEvent, Quarantine
@@ -201,6 +201,7 @@ class Track:
         if example.score is not None and self._thresholds is not None:
             self._thresholds.observe(example.score, example.label)
         self._calibrate(example)
+        self._trust(example)
         return [*self._compare(example), *self._look_for_drift(example), *self._look_for_gaps(example)]
 
     def _compare(self, example: LabelledExample) -> list[ModelDecision]:
@@ -263,13 +264,28 @@ class Track:
             self._watcher.learn(values)
 
     def _calibrate(self, example: LabelledExample) -> None:
-        """Learn from what was really said: a model that has learned since would flatter itself."""
-        said = {kind: _logit(share) for kind, share in example.contestants.items() if kind in self._calibrators}
-        for kind, logit in said.items():
-            self._calibrators[kind].learn(logit, example.label, half_life=self._half_life(example))
-        members = {kind: said[kind] for kind in self._contestants if kind in said}
-        if self._blender is not None and len(members) == len(self._contestants):
-            self._blender.learn(members, example.label)
+        """Learn the lines from what was said when asked; where nothing was, from what would be said now.
+
+        The champion's line is judged by what it said itself: one that followed a phase which has passed did harm.
+        """
+        half_life, said = self._half_life(example), example.contestants
+        logits = {kind: contestant.logit(example.features) for kind, contestant in self._contestants.items()}
+        if self._blender is not None:
+            logits[BLEND] = self._blender.export().logit(logits)
+        for kind, logit in logits.items():
+            was_served = LINE in said and example.model_version.startswith(f"{self.name}-{kind}-")
+            self._calibrators[kind].learn(
+                _logit(said[kind]) if kind in said else logit,
+                example.label,
+                line=_logit(said[LINE]) if was_served else None,
+                half_life=half_life,
+            )
+
+    def _trust(self, example: LabelledExample) -> None:
+        """Learn whom to trust from what was really said: a contestant that has learned since would flatter itself."""
+        said = example.contestants
+        if self._blender is not None and all(kind in said for kind in self._contestants):
+            self._blender.learn({kind: _logit(said[kind]) for kind in self._contestants}, example.label)
 
     def _half_life(self, example: LabelledExample) -> float:
         """Labels after which calibration forgets half: some times those that come within a horizon."""

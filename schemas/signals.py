@@ -136,9 +136,10 @@ class LabelledExample(Struct, frozen=True, kw_only=True):
     list; ``score`` is what was said then (null before the model was warm) by ``model_version``.
 
     Attributes:
-        contestants: what each contestant of the model said then, by its kind.
-        stage: ``final`` at the horizon. With corrected feedback a negative is ``assumed`` at the prediction and a label
-            that turned out true ``converted`` at once; these are learned, never judged.
+        contestants: what each contestant of the model said then, by its kind, before calibration.
+        stage: ``final`` at the horizon. With corrected feedback the label that holds while nothing happens is
+            ``assumed`` at the prediction, and one that turns out otherwise ``converted`` at once; these are learned,
+            never judged.
         slices: tier, age band and channel of the customer when the example was released.
         quarantine: why it must not be learned; empty for most.
     """

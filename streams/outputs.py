@@ -145,7 +145,7 @@ def _identity(emission: Any) -> tuple[str, str]:
     if isinstance(emission, signals.Decision | signals.ModelDecision):
         return emission.decision_id, emission.event_time
     if isinstance(emission, signals.LabelledExample):
-        return emission.example_id, emission.due_at
+        return emission.example_id, emission.predicted_at if emission.stage == "assumed" else emission.due_at
     return f"{emission.customer_id}@{emission.event_time}", emission.event_time
 
 

@@ -41,8 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("NEEDSTREAM_DATA"), help="folder of the data sets")
     parser.add_argument("--only", default="", help="run only the tasks whose name contains this")
-    parser.add_argument("--champion", default=Rules().champion, help="who is served first")
-    parser.add_argument("--challengers", default="batch,blend,linear,replayed", help="who else learns, with commas")
+    parser.add_argument("--champion", default="blend", help="who is served first")
+    parser.add_argument("--challengers", default="pair,batch,replayed", help="who else learns, with commas")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="simulated banks")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the report")
@@ -57,26 +57,17 @@ def main() -> None:
     skipped |= {kind: "cannot learn here" for kind in named if kind != "blend" and not contestants.is_available(kind)}
     seeds = SEEDS[: chosen.seeds]
     tasks = [task for task in _tasks(chosen.data, seeds, skipped=skipped) if chosen.only in task.name]
-    # The longest first, so that no process is left with it at the end.
     console.print(f"{len(tasks)} tasks in {chosen.jobs} processes", style="dim", highlight=False)
-    places = sorted(range(len(tasks)), key=lambda place: -len(tasks[place].questions))
-    measured: dict[int, report.Measured] = {}
-    recoveries: dict[str, list[Recovery]] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(chosen.jobs, mp_context=context) as processes:
-        running = {processes.submit(measuring.measure, tasks[place], rules): place for place in places}
-        drifts = (
-            [] if chosen.only not in "drift" else [processes.submit(measuring.recover, seed, rules) for seed in seeds]
-        )
-        for done, future in enumerate(as_completed(running), start=1):
-            measured[running[future]] = future.result()
-            console.print(f"{done} of {len(tasks)}: {measured[running[future]].task}", style="dim", highlight=False)
-        for drifted in drifts:
-            for line, recovery in drifted.result().items():
-                recoveries.setdefault(line, []).append(recovery)
-    results = [measured[place] for place in range(len(tasks))]
+    with ProcessPoolExecutor(chosen.jobs, mp_context=multiprocessing.get_context("spawn")) as processes:
+        results, recoveries = _run(processes, tasks, rules=rules, drifting=seeds if chosen.only in "drift" else ())
     timing = measuring.clock(tasks[-1], rules) if tasks else {}
-    runs = {group: [each.lines for each in those] for group, those in report.grouped(results).items()}
+    runs = {}
+    for group, those in report.grouped(results).items():
+        matured = max(each.matured for each in those)
+        if matured < goals.FEWEST_MATURED:
+            skipped[f"goals of {group}"] = f"only {matured} labels mature before the last question"
+        else:
+            runs[group] = [each.lines for each in those]
     told = report.Report(
         command=f"python -m bench.quality --champion {rules.champion} --challengers {','.join(rules.challengers)}",
         versions={"python": platform.python_version()} | dict(_versions()),
@@ -92,6 +83,25 @@ def main() -> None:
     )
     report.show(told, console)
     report.write(told, chosen.output)
+
+
+def _run(
+    processes: ProcessPoolExecutor, tasks: list[Task], *, rules: Rules, drifting: tuple[int, ...]
+) -> tuple[list[report.Measured], dict[str, list[Recovery]]]:
+    """Every task judged, in their order, and the recoveries by line, in order of the seeds; says how it goes on."""
+    # The longest first, so that no process is left with it at the end.
+    places = sorted(range(len(tasks)), key=lambda place: -len(tasks[place].questions))
+    running = {processes.submit(measuring.measure, tasks[place], rules): place for place in places}
+    drifts = [processes.submit(measuring.recover, seed, rules) for seed in drifting]
+    measured: dict[int, report.Measured] = {}
+    for done, future in enumerate(as_completed(running), start=1):
+        measured[running[future]] = future.result()
+        print(f"{done} of {len(tasks)}: {report.summary(future.result())}", flush=True)
+    recoveries: dict[str, list[Recovery]] = {}
+    for drifted in drifts:
+        for line, recovery in drifted.result().items():
+            recoveries.setdefault(line, []).append(recovery)
+    return [measured[place] for place in range(len(tasks))], recoveries
 
 
 def _tasks(data: Path | None, seeds: tuple[int, ...], *, skipped: dict[str, str]) -> Iterator[Task]:

@@ -18,6 +18,8 @@ SLOWEST_RECOVERY = 2.0
 SCORING = "score of all models of a pack by pairs, per event in batches of 500"
 LEARNING = "learning of the pair and its calibration, per example"
 SLOWEST_US = {SCORING: 3.0, LEARNING: 60.0}
+FEWEST_MATURED = 200
+"""Labels that must have matured by the end of a stream, before there is anything to compare."""
 TOLERANCE = 0.0005
 """Not worse means: not by more than the rounding of the third decimal."""
 

@@ -39,6 +39,7 @@ def measure(task: Task, rules: Rules) -> Measured:
         features=len(task.features),
         examples=len(task.questions),
         positives=task.positives(),
+        matured=task.matured(),
         champion=tracked.champion,
         lines=lines,
     )

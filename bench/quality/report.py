@@ -41,6 +41,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     features: int
     examples: int
     positives: int
+    matured: int
     champion: str
     lines: dict[str, Figures]
 
@@ -63,6 +64,17 @@ def grouped(tasks: Sequence[Measured]) -> dict[str, list[Measured]]:
     for task in tasks:
         groups.setdefault(task.group, []).append(task)
     return groups
+
+
+def summary(measured: Measured) -> str:
+    """One line that says how the served score stands."""
+    told = [
+        f"{line} AUC {figures.auc if figures.auc is None else format(figures.auc, '.4f')}, "
+        f"log loss {figures.log_loss:.4f}, ECE {figures.ece:.4f}"
+        for line in (goals.SERVED, goals.BATCH)
+        if (figures := measured.lines.get(line)) is not None
+    ]
+    return f"{measured.task}: {'; '.join(told)}"
 
 
 def show(report: Report, console: Console) -> None:
@@ -138,7 +150,8 @@ def _after(report: Report, *, goals_too: bool = True) -> list[str]:
     text += [f"left out: {name}: {reason}" for name, reason in report.skipped.items()]
     if goals_too:
         judged = [each for each in report.verdicts if each.met is not None]
-        text.append(f"{sum(each.met is True for each in judged)} of {len(judged)} goals met; missed:")
+        met = sum(each.met is True for each in judged)
+        text.append(f"{met} of {len(judged)} goals met{'; missed:' if met < len(judged) else ''}")
         text += [
             f"  {each.task}: {each.goal}: {_number(each.number)}, limit {_number(each.limit)}"
             for each in judged

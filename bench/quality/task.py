@@ -45,6 +45,11 @@ class Task(Struct, frozen=True, kw_only=True):
         """How many labels are true."""
         return sum(question.label for question in self.questions)
 
+    def matured(self) -> int:
+        """How many labels are due by the last question: no contender ever learns more."""
+        end = self.questions[-1].at if self.questions else 0.0
+        return sum(question.due <= end for question in self.questions)
+
 
 def dense(rows: Iterable[Row]) -> tuple[tuple[str, ...], list[tuple[float, ...]]]:
     """Names in order of their first appearance, and each row as values in that order, 0 where it has none."""

@@ -169,9 +169,10 @@ def learned_wrongly(actual: Observation) -> dict[str, tuple[int, int]]:
     wrong = {}
     for model in sorted(actual.examples.keys() | actual.models.keys()):
         examples, newest = actual.examples[model], actual.models.get(model)
-        counts = {newest.version, newest.examples} if newest else {0}
-        if counts != {examples}:
-            wrong[model] = (examples, newest.examples if newest else 0)
+        # Quarantined examples are taken in and not learned: the version counts both.
+        taken_in = newest.version if newest else 0
+        if taken_in != examples:
+            wrong[model] = (examples, taken_in)
     return wrong
 
 

@@ -121,7 +121,7 @@ def visible(ages: Sequence[Age], *, early: str) -> str:
         top = 54 + step * place
         share = each.visible or 0.0
         drawn.append(_text(left - 8, top + 15, told=f"{each.age:.0%}", style="end"))
-        drawn.append(f'<rect class="trough" x="{left}" y="{top}" width="{room}" height="20"/>')
+        drawn.append(f'<rect class="empty" x="{left}" y="{top}" width="{room}" height="20"/>')
         drawn.append(f'<rect class="bar" x="{left}" y="{top}" width="{room * share:.1f}" height="20"/>')
         columns = ((52, _percent(each.visible)), (128, _short(each.auc)), (216, _short(each.log_loss)))
         drawn += [_text(left + room + at, top + 15, told=told, style="end") for at, told in columns]

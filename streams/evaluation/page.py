@@ -3,7 +3,6 @@
 In goes a report, out comes the text of the page; equal reports give equal bytes.
 """
 
-from collections.abc import Sequence
 from html import escape
 
 from needstream.schemas.signals import ModelDecision
@@ -13,7 +12,6 @@ from needstream.streams.evaluation.page_style import CSS
 from needstream.streams.evaluation.reports import (
     NO_LEARN,
     RECENCY,
-    SCENARIOS,
     SERVED,
     Contender,
     ModelReport,
@@ -22,7 +20,8 @@ from needstream.streams.evaluation.reports import (
 )
 
 _STYLES = {SERVED: 0, "LightGBM, retrained every 5 %": 1, "Vowpal Wabbit": 2, NO_LEARN: 3, RECENCY: 4}
-_CONTESTANTS = (5, 6, 7, 1, 2, 4)
+_CONTESTANTS = (5, 6, 7)
+"""Styles of the contestants that are drawn, those of the lowest log loss; more lines cannot be told apart."""
 _SHORT = {"LightGBM, retrained every 5 %": "LightGBM 5 %", RECENCY: "recency rule"}
 _DRAWN = ("promoted", "loss_drift")
 _MOST_MARKERS = 20
@@ -77,12 +76,8 @@ counting scores from 60 days before it until the label was certain. Negative day
 
 
 def _section(model: ModelReport) -> str:
-    series = [
-        (each, style)
-        for each, style in _styled(model.contenders)
-        # What was served word for word lies under the served line.
-        if each.name != SCENARIOS and not is_served(each, model)
-    ]
+    styles = _styles(model)
+    series = [(each, styles[each.name]) for each in model.contenders if each.name in styles]
     markers = [
         Marker(page_tables.moment(event.event_time), place + 1, event.event) for place, event in enumerate(drawn(model))
     ]
@@ -105,7 +100,6 @@ def _section(model: ModelReport) -> str:
     figures = "".join(
         f"<figure>{picture}<figcaption>{escape(told)}</figcaption></figure>" for picture, told in pictures if picture
     )
-    styles = {each.name: style for each, style in _styled(model.contenders)}
     return f"""<section id="{escape(model.model)}" aria-label="{escape(model.model)}">
 <h2>{escape(model.model)} <span class="soft">{escape(model.kind)} within {escape(model.horizon)}</span></h2>
 {page_tables.facts(model)}
@@ -124,9 +118,16 @@ def drawn(model: ModelReport) -> list[ModelDecision]:
     return [event for event in model.events if event.event in _DRAWN][-_MOST_MARKERS:]
 
 
-def _styled(contenders: Sequence[Contender]) -> list[tuple[Contender, int]]:
-    free = iter(_CONTESTANTS * 2)
-    return [(each, _STYLES[each.name] if each.name in _STYLES else next(free)) for each in contenders]
+def _styles(model: ModelReport) -> dict[str, int]:
+    """The style of every line that is drawn, by name; what was served word for word lies under the served line."""
+    losses = {
+        each.name: each.figures.log_loss
+        for each in model.contenders
+        if each.group == "contestant" and each.figures.log_loss is not None and not is_served(each, model)
+    }
+    best = sorted(losses, key=lambda name: (losses[name], name))
+    named = {each.name: _STYLES[each.name] for each in model.contenders if each.name in _STYLES}
+    return named | dict(zip(best, _CONTESTANTS, strict=False))
 
 
 def _series(contender: Contender, style: int, *, measure: str) -> Series:

@@ -36,13 +36,13 @@ figcaption{color:var(--soft);font-size:.85rem;max-width:38rem}
 .chart text.name{stroke:none;font-size:12px}.chart text.name.s0{font-weight:700}
 .event{stroke:var(--s2);stroke-width:1.2;fill:none}circle.event{fill:var(--card)}.event.promoted{stroke:var(--s4)}
 .chart text.event{stroke:none;fill:var(--ink);font-size:10px}
-.dot{fill:var(--s1)}.interval{stroke:var(--s1);stroke-width:1.5;opacity:.55}.bar{fill:var(--s1)}.trough{fill:var(--rule)}
+.dot{fill:var(--s1)}.interval{stroke:var(--s1);stroke-width:1.5;opacity:.55}.bar{fill:var(--s1)}.empty{fill:var(--rule)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.88rem;margin:.4rem 0}
 caption{text-align:left;color:var(--soft);font-size:.85rem;padding-bottom:.2rem}
 th,td{padding:.22rem .7rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600;vertical-align:bottom}tbody th{text-align:left;font-weight:400}tr.served{background:var(--card)}
 tr.served th,tr.served td{font-weight:700}td.text,th.text{text-align:left}
-.swatch{vertical-align:middle;margin-right:.4rem}
+.swatch{display:inline-block;width:34px;vertical-align:middle;margin-right:.4rem}
 td.best{text-decoration:underline;text-decoration-thickness:2px;text-underline-offset:3px}
 small{display:block;color:var(--soft);font-weight:400;font-size:.8rem;padding-left:2.55rem}
 summary{cursor:pointer;color:var(--soft)}

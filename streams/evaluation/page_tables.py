@@ -101,7 +101,7 @@ def contenders(model: ModelReport, *, styles: Mapping[str, int]) -> str:
         rows.append((cells, marks))
     head = ("", "judged", *_MEASURES, "AUC, windows", "log loss, windows")
     names = {
-        each.name: charts.swatch(styles[each.name])
+        each.name: _swatch(styles.get(each.name))
         + _named(each, "this was served" if is_served(each, model) else each.note)
         for each in model.contenders
     }
@@ -179,6 +179,10 @@ def windows(model: ModelReport) -> str:
     head = ("", "from", "until", "judged", "positives", "AUC", "PR-AUC", "log loss", "Brier")
     table = _table("Every window of every row above.", head, rows=rows)
     return f"<details><summary>Figures by window</summary>{table}</details>"
+
+
+def _swatch(style: int | None) -> str:
+    return "<span class='swatch'></span>" if style is None else charts.swatch(style)
 
 
 def _named(contender: Contender, note: str) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import Struct
 
 from needstream.models import contestants, linear
-from needstream.models.calibration import Calibrator
+from needstream.models.calibration import HALF_LIFE, MIN_LABELS, Calibrator
+from needstream.models.track import AWAITED_TIMES
 from needstream.streams.evaluation.baselines import Questions, in_turn
 from needstream.streams.evaluation.histories import Floats, History
 
@@ -45,13 +46,17 @@ def run(kind: str, asked: Questions, *, features: tuple[str, ...]) -> Rerun:
     calibrator = Calibrator()
     rows, labels = asked.values.tolist(), asked.labels.tolist()
     said, raw = np.empty(asked.labels.size), [0.0] * asked.labels.size
-    scoring = learning = lessons = 0
+    scoring = learning = lessons = warm_from = 0
     for place, told in in_turn(asked):
         began = time.process_time_ns()
         for each in told:
-            calibrator.learn(raw[each], labels[each])
+            # As in the stream: what a cold contestant would have said is not recorded, and calibrates nothing.
+            if each >= warm_from:
+                calibrator.learn(raw[each], labels[each], half_life=max(HALF_LIFE, AWAITED_TIMES * (place - lessons)))
             contestant.learn(rows[each], labels[each])
         halfway = time.process_time_ns()
+        if contestant.examples < MIN_LABELS:
+            warm_from = place + 1
         raw[place] = contestant.logit(rows[place])
         said[place] = linear.sigmoid(calibrator.export().logit(raw[place]))
         scoring += time.process_time_ns() - halfway

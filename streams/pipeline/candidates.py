@@ -93,7 +93,7 @@ def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
     for model in definitions.models:
         name = model.declared.name
         said = seen.scores[name]
-        if said.probability is None:
+        if said.probability is None or not model.concerns(seen.values):
             continue
         over = bars.bar(model.declared, state.traits, chosen=occasion.scorer.enter_score(name))
         arming = state.armings.get(model.key)

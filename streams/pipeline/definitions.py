@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from needstream.models import scorer, snapshots
 from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_duration
-from needstream.streams.pipeline import checks, compiled_models
+from needstream.streams.pipeline import checks, compiled_models, fact_words
 from needstream.streams.pipeline.compiled_models import CompiledModel
 from needstream.streams.pipeline.conditions import Compiler
 from needstream.streams.pipeline.refusals import DefinitionError
@@ -161,6 +161,7 @@ class Definitions:
             self.vocabulary.check_product(rule.product, f"pages[{index}].product")
         for product in pack.keywords:
             self.vocabulary.check_product(product, f"keywords.{product}")
+        fact_words.check(pack, self.vocabulary)
         self._check_patterns(pack.activity, "activity")
         self._check_patterns(pack.score_on, "score_on")
         checks.check_unique(pack.features, "features")

@@ -8,11 +8,12 @@ import struct
 from collections.abc import Mapping
 from typing import get_args
 
+from needstream.models.standing import LINE
 from needstream.schemas import pack as packs
 
 _FLOAT_BYTES = 4
-_KINDS: tuple[str, ...] = get_args(packs.Contestant)
-"""The order in which contestants are kept: new kinds are appended, none is moved or removed."""
+_KINDS: tuple[str, ...] = (LINE, *get_args(packs.Contestant))
+"""The order in which what was said is kept: new kinds are appended, none is moved or removed."""
 
 _LEVEL_BYTES = 2
 _LEVELS = 2**16

@@ -35,5 +35,7 @@ def summarise(occasion: Occasion) -> list[ProfileSummary]:
 def _scores(occasion: Occasion) -> dict[str, float]:
     if not occasion.scorer.any_warm():
         return {}
-    said = labels.outlook(occasion).scores
-    return {name: score.probability for name, score in said.items() if score.probability is not None}
+    seen = labels.outlook(occasion)
+    asked = [model.declared.name for model in occasion.definitions.models if model.concerns(seen.values)]
+    said = ((name, seen.scores[name].probability) for name in asked)
+    return {name: probability for name, probability in said if probability is not None}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 from bench.quality import drift, harness
 from bench.quality.harness import Said
-from bench.quality.task import Question, dense, in_order
+from bench.quality.task import Question, Task, dense, in_order
 
 
 class Diary:
@@ -99,6 +99,13 @@ def test_rows_become_vectors_of_one_width_with_zeros_where_nothing_is_said() -> 
 
     assert ("a", "b") == names
     assert [(1.0, 0.0), (3.0, 2.0)] == vectors
+
+
+def test_label_due_after_the_last_question_never_matures() -> None:
+    questions = tuple(_question(number, delay=2) for number in range(5))
+    task = Task(name="", group="", source="", licence="", delay="", features=("a",), questions=questions)
+
+    assert 3 == task.matured()
 
 
 def test_questions_of_one_moment_keep_their_order() -> None:

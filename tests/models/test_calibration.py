@@ -56,7 +56,7 @@ def test_a_score_that_is_honest_already_is_left_alone() -> None:
         calibrator.learn(raw, label)
         served.add(calibrator.export().line())
 
-    assert {(1.0, 0.0)} == served
+    assert all(abs(slope - 1.0) < 0.02 and abs(offset) < 0.02 for slope, offset in served)
 
 
 def test_too_few_labels_are_identity() -> None:

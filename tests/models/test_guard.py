@@ -72,8 +72,6 @@ def test_what_the_step_set_aside_stays_so(reason: str) -> None:
         {"contestants": {"linear": math.nan}},
         {"contestants": {"linear": 0.4, "pair": 2.0}},
         {"predicted_at": "2025-03-16T12:00:00.000Z"},
-        {"stage": "assumed", "label": True},
-        {"stage": "converted", "label": False},
     ],
     ids=str,
 )
@@ -91,7 +89,9 @@ def test_what_cannot_be_is_impossible(changes: dict[str, Any]) -> None:
         {"values": ()},
         {"due_at": "2025-03-01T12:00:00.000Z"},
         {"stage": "assumed"},
+        {"stage": "assumed", "label": True},
         {"stage": "converted", "label": True},
+        {"stage": "converted", "label": False},
     ],
     ids=str,
 )

@@ -36,9 +36,24 @@ class Buckets(base.Transformer):
 
 def pipelines() -> tuple[compose.Pipeline, compose.Pipeline]:
     start = math.log(pair.EXPECTED_RATE / (1 - pair.EXPECTED_RATE))
-    scaled = Clipped() | linear_model.LogisticRegression(optim.AdaGrad(0.1), intercept_init=start)
-    bucketed = Clipped() | Buckets() | linear_model.LogisticRegression(optim.SGD(0.02), intercept_init=start)
+    both = {"intercept_init": start, "intercept_lr": Intercept()}
+    scaled = Clipped() | linear_model.LogisticRegression(optim.AdaGrad(pair.ADAGRAD_RATE), **both)
+    bucketed = Clipped() | Buckets() | linear_model.LogisticRegression(optim.SGD(Falling()), **both)
     return scaled, bucketed
+
+
+class Falling(optim.base.Scheduler):
+    """The rate of the buckets; River counts steps from 0."""
+
+    def get(self, t: int) -> float:
+        return pair.BUCKET_RATE * (1 + pair.EARLY_BUCKETS / (1 + (t + 1) / pair.EARLY_EXAMPLES))
+
+
+class Intercept(optim.base.Scheduler):
+    """The rate of the intercepts; River counts steps from 0."""
+
+    def get(self, t: int) -> float:
+        return max(pair.INTERCEPT_RATE, pair.EARLY_INTERCEPT / (t + 21))
 
 
 def logarithms(values: list[float]) -> dict[str, float]:

@@ -52,15 +52,26 @@ def test_champions_of_different_kinds_are_served_side_by_side() -> None:
     said = serves.scores(PROBES[0])
     versions = ["loan-pair-400", "card-linear-300", "churn-blend-200"]
     assert versions == [score.version for score in said.values()]
-    contestants = serves.contestants(PROBES[0])
-    assert pytest.approx(contestants["card"]["linear"], abs=1e-9) == said["card"].probability
-    assert pytest.approx(contestants["churn"]["blend"], abs=1e-9) == said["churn"].probability
-    assert ["blend", "linear", "pair"] == sorted(contestants["churn"])
+    for standing in serves.published():
+        expected = logistic.sigmoid(standing.champion_logit(PROBES[0]))
+        assert pytest.approx(expected, abs=1e-9) == said[standing.name].probability
+
+
+def test_what_is_recorded_is_every_contestants_word_and_the_champions_line() -> None:
+    serves = serving(400, rules=Rules(champion="linear", challengers=("pair", "blend")))
+    (standing,) = serves.published()
+    said = serves.contestants(PROBES[0])["loan"]
+    model = standing.contestants["linear"]
+
+    assert ["blend", "line", "linear", "pair"] == sorted(said)
+    assert pytest.approx(logistic.sigmoid(model.logit(PROBES[0])), abs=1e-9) == said["linear"]
+    line = logistic.sigmoid(model.calibration.untempered(model.logit(PROBES[0])))
+    assert pytest.approx(line, abs=1e-9) == said["line"]
 
 
 def test_a_blend_that_has_judged_nobody_says_the_mean_of_the_others_logits() -> None:
     said = serving(200, rules=Rules(champion="blend", challengers=("pair", "linear"))).contestants(PROBES[0])["loan"]
-    logits = [log(share / (1 - share)) for kind, share in said.items() if kind != "blend"]
+    logits = [log(said[kind] / (1 - said[kind])) for kind in ("pair", "linear")]
 
     assert pytest.approx(logistic.sigmoid(sum(logits) / 2), abs=1e-7) == said["blend"]
 
