@@ -19,7 +19,7 @@ from needstream.models.anomaly_model import CLASSES, UNJUDGED, AnomalyModel, For
 Node = Any
 """A branch or leaf of River's; it does not declare their masses."""
 
-TREES = 16
+TREES = 25
 HEIGHT = 7
 WINDOW = 500
 """Vectors that are learned before the trees are judged by them."""

@@ -24,8 +24,9 @@ ADAGRAD_RATE = 0.05
 ADAGRAD_EPSILON = 1e-8
 BUCKET_RATE = 0.005
 EARLY_BUCKETS = 6.0
-EARLY_EXAMPLES = 500
-"""The buckets begin with 1 + ``EARLY_BUCKETS`` times their rate, which falls to it over some times so many examples."""
+EARLY_EXAMPLES = 150
+"""The buckets begin with 1 + ``EARLY_BUCKETS`` times their rate. It falls to it over some times so many examples of
+the rarer class: where positives are rare, there is more to be learned from each of them for longer."""
 
 INTERCEPT_RATE = 0.01
 EARLY_INTERCEPT = 4.0
@@ -177,7 +178,8 @@ class PairClassifier(base.Classifier):
             gradient = error * z
             square = squares[feature] = squares[feature] + gradient * gradient
             weights[feature] -= ADAGRAD_RATE * gradient / sqrt(square + ADAGRAD_EPSILON)
-        early = EARLY_BUCKETS / (1.0 + self.examples / EARLY_EXAMPLES)
+        rarer = min(self.positives, self.examples - self.positives)
+        early = EARLY_BUCKETS / (1.0 + rarer / EARLY_EXAMPLES)
         step = BUCKET_RATE * (1.0 + early) * bucket_error
         for place in places:
             bucket_weights[place] -= step

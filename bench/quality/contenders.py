@@ -8,16 +8,19 @@ from collections.abc import Sequence
 
 from bench.quality.goals import SERVED
 from bench.quality.harness import Said
+from bench.quality.task import Question
 
 from needstream.models import logistic
 from needstream.models.pair import PairClassifier
+from needstream.models.standing import LINE
 from needstream.models.track import Rules, Track
 from needstream.schemas.signals import LabelledExample
+from needstream.schemas.times import rfc3339
 
 PUBLISHED_EVERY = 10
 """Labels between two standings; a learner publishes by the clock, which is oftener than that at these rates."""
 
-_EPOCH = "2000-01-01T00:00:00Z"
+_LINE_OF = "line of "
 
 
 class Tracked:
@@ -39,25 +42,29 @@ class Tracked:
 
     def say(self, values: Sequence[float]) -> Said:
         """The champion's calibrated probability as ``served``, and everybody's raw one under their own name."""
-        said = {kind: logistic.sigmoid(logit) for kind, logit in self._standing.raw_logits(values).items()}
+        said = {kind: logistic.sigmoid(logit) for kind, logit in self._standing.said(values).items()}
+        said[f"{_LINE_OF}{self.champion}"] = said.pop(LINE)
         return {SERVED: logistic.sigmoid(self._standing.champion_logit(values)), **said}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """Learn the matured example together with what was said of it."""
         self._learned += 1
         name = str(self._learned)
+        lines = {kind: share for kind, share in said.items() if kind.startswith(_LINE_OF)}
+        contestants = {kind: share for kind, share in said.items() if kind != SERVED and kind not in lines}
+        ((served_by, line),) = lines.items()
         example = LabelledExample(
             example_id=name,
             customer_id=name,
             model="model",
-            features=tuple(values),
+            features=question.values,
             feature_set="",
             score=said[SERVED],
-            model_version="",
-            label=label,
-            predicted_at=_EPOCH,
-            due_at=_EPOCH,
-            contestants={kind: probability for kind, probability in said.items() if kind != SERVED},
+            model_version=f"model-{served_by.removeprefix(_LINE_OF)}-0",
+            label=question.label,
+            predicted_at=rfc3339(round(question.at * 1000)),
+            due_at=rfc3339(round(question.due * 1000)),
+            contestants=contestants | {LINE: line},
         )
         self._track.learn(example)
         if self._learned % PUBLISHED_EVERY == 0:
@@ -75,11 +82,11 @@ class BaseRate:
         del values
         return {"base rate": (self._positives + 1) / (self._labels + 2)}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """Count the label."""
-        del values, said
+        del said
         self._labels += 1
-        self._positives += label
+        self._positives += question.label
 
 
 class Recency:
@@ -93,7 +100,7 @@ class Recency:
         """The probability by recency alone."""
         return {"recency rule": self._model.score((values[self._place],))}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """Learn the one feature."""
         del said
-        self._model.learn((values[self._place],), label)
+        self._model.learn((question.values[self._place],), question.label)

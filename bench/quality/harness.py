@@ -21,7 +21,7 @@ class Contender(Protocol):
     def say(self, values: Sequence[float]) -> Said:
         """The probability of a true label, by the same lines every time."""
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """Learn a matured label; ``said`` is what it said to that question."""
 
 
@@ -43,7 +43,7 @@ def ask(questions: Sequence[Question], contender: Contender) -> dict[str, list[f
         now = question.at
         while pending and pending[0][0] <= now:
             _, asked, answer = heapq.heappop(pending)
-            contender.learn(questions[asked].values, questions[asked].label, said=answer)
+            contender.learn(questions[asked], said=answer)
         said = contender.say(question.values)
         for line, probability in said.items():
             lines.setdefault(line, []).append(probability)

@@ -72,7 +72,7 @@ def clock(task: Task, rules: Rules) -> dict[str, float]:
     said = [tracked.say(question.values) for question in task.questions]
     started = time.process_time()
     for question, each in zip(task.questions, said, strict=True):
-        tracked.learn(question.values, question.label, said=each)
+        tracked.learn(question, said=each)
     track_us = (time.process_time() - started) / len(task.questions) * 1e6
     return {SCORING: scoring_us, LEARNING: learning_us, TRACK: track_us}
 

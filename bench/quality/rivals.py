@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from bench.quality.goals import BATCH
 from bench.quality.harness import Said
+from bench.quality.task import Question
 
 from needstream.models import batch, linear, logistic
 
@@ -43,11 +44,11 @@ class LightGbm:
             return {BATCH: (sum(self._labels) + 1) / (len(self._labels) + 2)}
         return {BATCH: logistic.sigmoid(sum(_leaf(tree, values) for tree in self._trees))}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """Keep the example; train when it is time and both classes are there."""
         del said
-        self._vectors.append(values)
-        self._labels.append(label)
+        self._vectors.append(question.values)
+        self._labels.append(question.label)
         if len(self._labels) % self._step == 0 and 0 < sum(self._labels) < len(self._labels):
             self._trees = _trained(np.array(self._vectors), np.array(self._labels, dtype=np.float64))
 
@@ -66,10 +67,10 @@ class VowpalWabbit:
         """The probability."""
         return {VOWPAL: float(self._workspace.predict(self._line(values)))}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
+    def learn(self, question: Question, *, said: Said) -> None:
         """One online step."""
         del said
-        self._workspace.learn(f"{1 if label else -1} {self._line(values)}")
+        self._workspace.learn(f"{1 if question.label else -1} {self._line(question.values)}")
 
     def _line(self, values: Sequence[float]) -> str:
         squashed = zip(self._names, linear.squashed(values), strict=True)

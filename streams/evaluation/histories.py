@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from needstream.models.guard import Guard
+from needstream.models.standing import LINE
 from needstream.schemas.signals import Decision, LabelledExample, ModelDecision
 from needstream.schemas.times import parse_rfc3339
 from needstream.streams import event_files, topics
@@ -176,7 +177,7 @@ def _history(
     due = np.array([parse_rfc3339(example.due_at) for example in examples], dtype=np.int64)
     numbers: dict[str, int] = {}
     customers = [numbers.setdefault(example.customer_id, len(numbers)) for example in examples]
-    kinds = sorted({kind for example in examples for kind in example.contestants})
+    kinds = sorted({kind for example in examples for kind in example.contestants} - {LINE})
     attributes = sorted({name for example in examples for name in example.slices})
     seen = recognised or {}
     return History(

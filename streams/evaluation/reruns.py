@@ -50,9 +50,9 @@ def run(kind: str, asked: Questions, *, features: tuple[str, ...]) -> Rerun:
     for place, told in in_turn(asked):
         began = time.process_time_ns()
         for each in told:
-            # As in the stream: what a cold contestant would have said is not recorded, and calibrates nothing.
-            if each >= warm_from:
-                calibrator.learn(raw[each], labels[each], half_life=max(HALF_LIFE, AWAITED_TIMES * (place - lessons)))
+            # As in the stream: a cold contestant is not recorded, and is calibrated by what it says now.
+            logit = raw[each] if each >= warm_from else contestant.logit(rows[each])
+            calibrator.learn(logit, labels[each], half_life=max(HALF_LIFE, AWAITED_TIMES * (place - lessons)))
             contestant.learn(rows[each], labels[each])
         halfway = time.process_time_ns()
         if contestant.examples < MIN_LABELS:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from needstream.models import decay
+from needstream.models import contestants, decay
 from needstream.models.features import Reading
 from needstream.schemas import pack as packs
 from needstream.schemas.state import CustomerState
@@ -130,11 +130,26 @@ def _check_contestants(declared: packs.Model, place: str) -> None:
     if declared.champion in challengers:
         place = f"{place}.challengers[{challengers.index(declared.champion)}]"
         raise DefinitionError(place, f"{declared.champion!r} is the champion already; challengers are other kinds")
-    contestants = (declared.champion, *challengers)
-    if _BLEND in contestants and len(contestants) - 1 < _FEWEST_BLENDED:
+    kinds = (declared.champion, *challengers)
+    for kind in kinds:
+        _check_can_learn(
+            kind, declared, place=f"{place}.champion" if kind == declared.champion else f"{place}.challengers"
+        )
+    if _BLEND in kinds and len(kinds) - 1 < _FEWEST_BLENDED:
         place = f"{place}.champion" if declared.champion == _BLEND else f"{place}.challengers"
         problem = f"{_BLEND!r} is the mean of the other contestants and needs at least two of them"
         raise DefinitionError(place, problem)
+
+
+def _check_can_learn(kind: str, declared: packs.Model, *, place: str) -> None:
+    if kind == _BLEND:
+        return
+    if not contestants.is_available(kind):
+        problem = f"{kind!r} needs LightGBM, which is not installed here"
+        raise DefinitionError(place, f"{problem}; pip install 'needstream[batch]', or leave it out")
+    if declared.feedback != "at_horizon" and contestants.is_rebuilt(kind):
+        problem = f"{kind!r} is built anew after a restart, and would lose the weights of corrected feedback"
+        raise DefinitionError(place, f"{problem}; leave it out, or write feedback: at_horizon")
 
 
 def _check_target(target: packs.Target, place: str) -> None:

@@ -17,9 +17,9 @@ class Diary:
         self.met.append(("asked", values[0]))
         return {"diary": values[0] / 100}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
-        assert said == {"diary": values[0] / 100}
-        self.met.append(("learned", values[0]))
+    def learn(self, question: Question, *, said: Said) -> None:
+        assert said == {"diary": question.values[0] / 100}
+        self.met.append(("learned", question.values[0]))
 
 
 class Cheat:
@@ -31,8 +31,8 @@ class Cheat:
     def say(self, values: Sequence[float]) -> Said:
         return {"cheat": float(self._known.get(tuple(values), 0.5))}
 
-    def learn(self, values: Sequence[float], label: bool, *, said: Said) -> None:
-        self._known[tuple(values)] = label
+    def learn(self, question: Question, *, said: Said) -> None:
+        self._known[question.values] = question.label
 
 
 def _question(number: int, *, delay: float, label: bool = False) -> Question:

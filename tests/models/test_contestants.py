@@ -13,7 +13,7 @@ from needstream.models.contestants import Exported
 
 KINDS = ["pair", "replayed", "linear", "forest", "batch"]
 EXAMPLES = training.examples(260)
-LINE = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=10.0)
+LINE = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=1000.0)
 
 
 class Holder(Struct):

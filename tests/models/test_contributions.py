@@ -88,7 +88,7 @@ def test_a_vector_of_another_length_is_refused() -> None:
         EXPLAINER.explain([1.0])
 
 
-LINE = Calibration(labels=400, positives=100, slope=0.7, offset=-0.4, gain=5.0, curvature=(9.0, 0.0, 9.0))
+LINE = Calibration(labels=400, positives=100, slope=0.7, offset=-0.4, gain=1000.0, curvature=(9.0, 0.0, 9.0))
 LINEAR = training.trained(300).export()
 slopes, offsets = st.floats(0.2, 3.0), st.floats(-6.0, 6.0)
 

@@ -184,7 +184,7 @@ def test_recalling_changes_nothing() -> None:
 
 
 def test_the_calibration_goes_with_the_numbers() -> None:
-    line = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=10.0)
+    line = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=1000.0)
     exported = training.trained(50).export(calibrated=line)
 
     assert line == linear.decode(linear.encode(exported)).calibration

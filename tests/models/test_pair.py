@@ -43,10 +43,12 @@ def pipelines() -> tuple[compose.Pipeline, compose.Pipeline]:
 
 
 class Falling(optim.base.Scheduler):
-    """The rate of the buckets; River counts steps from 0."""
+    """The rate of the buckets while ``EXAMPLES`` are learned; River counts steps from 0."""
 
     def get(self, t: int) -> float:
-        return pair.BUCKET_RATE * (1 + pair.EARLY_BUCKETS / (1 + (t + 1) / pair.EARLY_EXAMPLES))
+        positives = sum(label for _, label in EXAMPLES[: t + 1])
+        rarer = min(positives, t + 1 - positives)
+        return pair.BUCKET_RATE * (1 + pair.EARLY_BUCKETS / (1 + rarer / pair.EARLY_EXAMPLES))
 
 
 class Intercept(optim.base.Scheduler):

@@ -76,7 +76,7 @@ def test_squashing_an_array_is_squashing_each(values: list[float]) -> None:
 
 
 def test_a_warm_calibration_is_part_of_the_score_and_not_of_the_raw_logit() -> None:
-    line = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=10.0)
+    line = Calibration(labels=1000, positives=100, slope=0.5, offset=0.25, gain=1000.0)
     plain = PAIRS[0].export()
     scorer = PairScorer([msgspec.structs.replace(plain, calibration=line), plain])
     raw = PAIRS[0].logit(SEEN[0])

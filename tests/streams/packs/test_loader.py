@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from needstream.models import contestants
 from needstream.streams.packs import loader
 
 BANK = Path(str(resources.files("needstream.streams.packs") / "bank"))
@@ -419,31 +420,45 @@ MISTAKES = {
     ),
     "threshold without a target": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    threshold: {}\n",
+        "    absence_of: [customer.activity]\n",
+        "    absence_of: [customer.activity]\n    threshold: {}\n",
         +1,
-        ["models.card.threshold: needs exactly one of precision, costs; found none"],
+        ["models.churn.threshold: needs exactly one of precision, costs; found none"],
     ),
     "threshold with two targets": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    threshold: {precision: 0.5, costs: {false_alarm: 1, missed: 9}}\n",
+        "    absence_of: [customer.activity]\n",
+        "    absence_of: [customer.activity]\n    threshold: {precision: 0.5, costs: {false_alarm: 1, missed: 9}}\n",
         +1,
-        ["models.card.threshold: needs exactly one of precision, costs; found both"],
+        ["models.churn.threshold: needs exactly one of precision, costs; found both"],
     ),
     "precision nobody can promise": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    threshold: {precision: 1}\n",
+        "    absence_of: [customer.activity]\n",
+        "    absence_of: [customer.activity]\n    threshold: {precision: 1}\n",
         +1,
-        ["models.card.threshold.precision", "found 1", "a number above 0", "below 1"],
+        ["models.churn.threshold.precision", "found 1", "a number above 0", "below 1"],
     ),
     "infinite cost": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    threshold: {costs: {false_alarm: 1, missed: .inf}}\n",
+        "    absence_of: [customer.activity]\n",
+        "    absence_of: [customer.activity]\n    threshold: {costs: {false_alarm: 1, missed: .inf}}\n",
         +1,
-        ["models.card.threshold.costs.missed", "inf must be finite"],
+        ["models.churn.threshold.costs.missed", "inf must be finite"],
+    ),
+    "forest that learns early labels": (
+        "models.yaml",
+        "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, blend]\n",
+        "    converts_on: [apply.card]\n    horizon: 14d\n    feedback: assumed_negative\n    challengers: [forest]\n",
+        None,
+        ["models.card.challengers", "'forest' is built anew after a restart", "write feedback: at_horizon"],
+    ),
+    "treatment that does not exist": (
+        "pack.yaml",
+        "  sales: {purpose: marketing",
+        "  sale: {purpose: marketing",
+        0,
+        ["consent.sale: there is no such key; write one of care, retention, risk, sales, service"],
     ),
     "override of nobody in particular": (
         "models.yaml",
@@ -590,3 +605,13 @@ def test_an_empty_pack_is_refused(tmp_path):
     (tmp_path / "pack.yaml").write_text("name: tiny\n", encoding="utf-8")
 
     assert _refusal(tmp_path).startswith(f"{tmp_path / 'pack.yaml'}:1: the pack: version is missing")
+
+
+def test_a_contestant_that_is_not_installed_is_refused_with_how_to_install_it(folder, monkeypatch):
+    monkeypatch.setattr(contestants, "is_available", lambda kind: kind != "batch")
+    _change(folder, "models.yaml", old="challengers: [linear, blend]", new="challengers: [batch]")
+
+    message = _refusal(folder)
+
+    assert "models.loan.challengers: 'batch' needs LightGBM, which is not installed here" in message
+    assert "pip install 'needstream[batch]', or leave it out" in message
