@@ -44,6 +44,8 @@ def test_an_unknown_name_lists_the_shipped_packs():
         loader.load("nopack")
 
 
+CARD = "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, blend]\n"
+
 MISTAKES = {
     "unknown field": (
         "scenarios.yaml",
@@ -385,36 +387,36 @@ MISTAKES = {
     ),
     "unknown kind of challenger": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    challengers: [linear, trees]\n",
-        +1,
+        CARD,
+        "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, trees]\n",
+        +2,
         ["models.card.challengers[1]", "'trees'", "one of batch"],
     ),
     "champion among its challengers": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    challengers: [linear, pair]\n",
-        +1,
+        CARD,
+        "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, pair]\n",
+        +2,
         ["models.card.challengers[1]", "'pair' is the champion already", "other kinds"],
     ),
     "challenger declared twice": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    challengers: [linear, linear]\n",
-        +1,
+        CARD,
+        "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, linear]\n",
+        +2,
         ["models.card.challengers[1]", "'linear' is declared twice"],
     ),
     "blend of one": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    converts_on: [apply.card]\n    challengers: [blend]\n",
-        +1,
+        CARD,
+        "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [blend]\n",
+        +2,
         ["models.card.challengers", "'blend'", "at least two"],
     ),
     "blend as the only champion": (
         "models.yaml",
-        "    converts_on: [apply.card]\n",
-        "    champion: blend\n    converts_on: [apply.card]\n    challengers: [pair]\n",
+        CARD,
+        "    champion: blend\n    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [pair]\n",
         0,
         ["models.card.champion", "'blend'", "at least two"],
     ),
