@@ -16,7 +16,6 @@ from needstream.schemas import pack as packs
 from needstream.schemas import state as states
 from needstream.schemas import times
 from needstream.schemas.signals import LabelledExample
-from needstream.streams import topics
 from needstream.streams.pipeline import classifier, labels
 from needstream.streams.pipeline.inputs import Tick
 from needstream.streams.pipeline.occasions import Knowledge, Occasion
@@ -219,23 +218,9 @@ def test_what_a_visitor_did_corrects_when_the_visitor_turns_out_to_be_the_custom
 
 @pytest.mark.parametrize("seed", range(3))
 def test_pending_predictions_of_every_rule_survive_crashes_anywhere(rules, judged, seed):
-    chance = random.Random(seed)
     run = rules.run()
-    committed = dict.fromkeys(topics.INPUTS, 0)
-    crashes = read = 0
-    while read < len(rules.log):
-        size = chance.randrange(1, 60)
-        run.feed(rules.log[read : read + size])
-        read += size
-        if chance.random() < 0.6:
-            committed = run.flush()
-        if chance.random() < 0.2:
-            run.restart()
-            crashes += 1
-            run.reread([each for each in rules.log[:read] if each.offset >= committed[each.topic]], chance)
-    run.finish()
 
-    assert crashes > 3
+    assert stories.crashing(run, rules.log, chance=random.Random(seed)) > 3
     assert judged.remembered() == run.remembered()
     assert stories.said(judged.emissions) == stories.said(run.emissions)
 

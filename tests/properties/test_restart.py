@@ -27,23 +27,9 @@ def _without_ids(request, monkeypatch):
 def test_crashes_anywhere_end_like_an_uninterrupted_run(crowd, seed):
     """Flushed at random batch borders, dropped at random places, read again from the lowest unapplied offsets."""
     expected = crowd.run().feed(crowd.log).finish()
-    chance = random.Random(seed)
     run = crowd.run()
-    committed = dict.fromkeys(topics.INPUTS, 0)
-    crashes = read = 0
-    while read < len(crowd.log):
-        size = chance.randrange(1, 60)
-        run.feed(crowd.log[read : read + size])
-        read += size
-        if chance.random() < 0.6:
-            committed = run.flush()
-        if chance.random() < 0.2:
-            run.restart()
-            crashes += 1
-            run.reread([each for each in crowd.log[:read] if each.offset >= committed[each.topic]], chance)
-    run.finish()
 
-    assert crashes > 3
+    assert stories.crashing(run, crowd.log, chance=random.Random(seed)) > 3
     assert expected.remembered() == run.remembered()
     assert stories.said(expected.emissions) == stories.said(run.emissions)
 

@@ -294,3 +294,25 @@ def text(at_ms: int) -> str:
 def under_key(arrival: inputs.Arrival, key: bytes) -> inputs.Arrival:
     """The same event in a record with another key."""
     return inputs.arrival(arrival.event, arrival.topic, offset=arrival.offset, partition=arrival.partition, key=key)
+
+
+def crashing(run: Run, log: Sequence[inputs.Arrival], *, chance: random.Random) -> int:
+    """Feed a log, flushed at random batch borders, dropped at random places, and read again from what was not flushed.
+
+    Returns:
+        How often it crashed.
+    """
+    committed = dict.fromkeys(topics.INPUTS, 0)
+    crashes = read = 0
+    while read < len(log):
+        size = chance.randrange(1, 60)
+        run.feed(log[read : read + size])
+        read += size
+        if chance.random() < 0.6:
+            committed = run.flush()
+        if chance.random() < 0.2:
+            run.restart()
+            crashes += 1
+            run.reread([each for each in log[:read] if each.offset >= committed[each.topic]], chance)
+    run.finish()
+    return crashes
