@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from needstream.models import contestants, prequential
 from needstream.models.guard import NEWEST
 from needstream.models.recent_ids import REMEMBERED_EXAMPLES, RecentIds
+from needstream.models.rules import Rules
 from needstream.models.scorer import Scorer
 from needstream.models.slices import SliceQuality
 from needstream.models.snapshots import feature_set
 from needstream.models.standing import Standing
-from needstream.models.track import Rules, Track
+from needstream.models.track import Track
 from needstream.schemas.signals import LabelledExample, ModelDecision
 
 PUBLISH_EVERY = 50

@@ -7,8 +7,6 @@ published. An example is judged by what was said when it was asked, then learned
 import hashlib
 from math import log
 
-from msgspec import Struct
-
 from needstream.models import contestants, logistic, prequential
 from needstream.models.anomaly import AnomalyLearner
 from needstream.models.blend import Blender
@@ -17,10 +15,10 @@ from needstream.models.contestants import Contestant
 from needstream.models.drift import LossDrift
 from needstream.models.guard import Guard
 from needstream.models.promotion import Contest
+from needstream.models.rules import Rules
 from needstream.models.slices import Gap, SliceBook, SliceQuality
 from needstream.models.standing import BLEND, LINE, Standing
 from needstream.models.thresholds import Thresholds
-from needstream.schemas import pack
 from needstream.schemas.signals import LabelledExample, ModelDecision, ModelEvent, Quarantine
 from needstream.schemas.times import parse_rfc3339
 
@@ -32,38 +30,6 @@ AWAITED_TIMES = 3
 
 _LEAST = 1e-5
 """The smallest probability that is recorded, but for rounding."""
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """What a pack declares of one model's learning.
-
-    Attributes:
-        promotion: when a challenger becomes champion.
-        target: what the threshold is chosen for, None to leave it as declared.
-        enter_score: the declared threshold.
-        assumes: the label that is assumed at once and corrected if it turns out wrong; None to wait for the horizon.
-        watches: the model's examples also tell what is usual among all customers.
-    """
-
-    champion: pack.Contestant = "pair"
-    challengers: tuple[pack.Contestant, ...] = ()
-    promotion: pack.Promotion = pack.Promotion()
-    target: pack.Target | None = None
-    enter_score: float = 0.5
-    assumes: bool | None = None
-    watches: bool = False
-
-    def kinds(self) -> tuple[pack.Contestant, ...]:
-        """The contestants that can be had here, the declared champion first; where there is none of them, the pair."""
-        named = (self.champion, *self.challengers)
-        members = [kind for kind in named if kind != BLEND and self._can_learn(kind)]
-        if not members:
-            return ("pair",)
-        return tuple(kind for kind in named if kind in members or (kind == BLEND and len(members) > 1))
-
-    def _can_learn(self, kind: str) -> bool:
-        """Whether a contestant can learn here; early labels have weights, which one that is rebuilt would lose."""
-        return contestants.is_available(kind) and (self.assumes is None or not contestants.is_rebuilt(kind))
 
 
 class Track:

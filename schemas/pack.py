@@ -146,8 +146,8 @@ class Model(_Declared, frozen=True, kw_only=True):
     fallen by then. ``enter_score`` holds until there are enough labels to choose a threshold for
     ``threshold``, and always without one. ``feedback`` says when the learner is given the truth:
     both classes at the horizon, or the label that holds while nothing happens assumed at once and
-    corrected when it turns out otherwise (fake negative weighting; Ktena et al., 2019). A model whose newest example is older
-    than ``stale_after`` abstains.
+    corrected when it turns out otherwise (fake negative weighting; Ktena et al., 2019). A model whose
+    newest example is older than ``stale_after`` abstains.
     """
 
     name: Name

@@ -21,7 +21,7 @@ from bench.quality.task import Task
 from rich.console import Console
 
 from needstream.models import contestants
-from needstream.models.track import Rules
+from needstream.models.rules import Rules
 from needstream.schemas import pack
 
 RESULTS = Path(__file__).parent.parent / "results"

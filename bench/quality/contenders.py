@@ -12,8 +12,9 @@ from bench.quality.task import Question
 
 from needstream.models import logistic
 from needstream.models.pair import PairClassifier
+from needstream.models.rules import Rules
 from needstream.models.standing import LINE
-from needstream.models.track import Rules, Track
+from needstream.models.track import Track
 from needstream.schemas.signals import LabelledExample
 from needstream.schemas.times import rfc3339
 

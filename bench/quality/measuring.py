@@ -15,7 +15,7 @@ from bench.quality.task import Task
 from needstream.models.calibration import Calibrator
 from needstream.models.pair import PairClassifier
 from needstream.models.pair_scorer import PairScorer
-from needstream.models.track import Rules
+from needstream.models.rules import Rules
 
 SCORED_TOGETHER = 500
 PACK_MODELS = 6

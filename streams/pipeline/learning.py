@@ -1,6 +1,6 @@
 """What a pack declares of how its models learn, in the terms of the learner."""
 
-from needstream.models.track import Rules
+from needstream.models.rules import Rules
 from needstream.streams.pipeline.definitions import CompiledModel, Definitions
 
 

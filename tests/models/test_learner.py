@@ -6,8 +6,8 @@ import pytest
 
 import training
 from needstream.models.learner import PUBLISH_EVERY, Learner
+from needstream.models.rules import Rules
 from needstream.models.scorer import Readiness, Scorer
-from needstream.models.track import Rules
 from training import labelled
 
 EXAMPLES = training.examples(3 * PUBLISH_EVERY)

@@ -7,8 +7,8 @@ import pytest
 
 import training
 from needstream.models import logistic, scorer
+from needstream.models.rules import Rules
 from needstream.models.scorer import Readiness, Score, Scorer
-from needstream.models.track import Rules
 from needstream.schemas.pack import Contestant
 from needstream.schemas.times import DAY_MS
 

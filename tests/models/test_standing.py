@@ -5,7 +5,7 @@ import pytest
 
 import training
 from needstream.models import standing as standings
-from needstream.models.track import Rules
+from needstream.models.rules import Rules
 
 STANDING = training.standing_of(80, rules=Rules(champion="pair", challengers=("linear", "blend"), watches=True))
 BODY = standings.encode(STANDING)

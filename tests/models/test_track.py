@@ -6,7 +6,8 @@ import pytest
 import training
 from needstream.models import standing as standings
 from needstream.models import track as tracks
-from needstream.models.track import Rules, Track
+from needstream.models.rules import Rules
+from needstream.models.track import Track
 from needstream.schemas import pack
 
 EXAMPLES = training.examples(900)

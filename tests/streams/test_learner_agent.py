@@ -9,9 +9,9 @@ import pytest
 
 import training
 from needstream.models.learner import Learner
+from needstream.models.rules import Rules
 from needstream.models.scorer import Scorer
 from needstream.models.standing import Standing
-from needstream.models.track import Rules
 from needstream.schemas.signals import LabelledExample, ModelDecision
 from needstream.streams.agents.learner import LearnerAgent, LearnerTopics
 from needstream.streams.metrics import Metrics

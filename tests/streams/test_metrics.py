@@ -8,8 +8,8 @@ import pytest
 import training
 from needstream.models.learner import Learner
 from needstream.models.prequential import Prequential
+from needstream.models.rules import Rules
 from needstream.models.scorer import Score, Scorer
-from needstream.models.track import Rules
 from needstream.schemas.dead_letters import DeadLetter, RejectReason
 from needstream.schemas.signals import ModelDecision
 from needstream.streams import metrics

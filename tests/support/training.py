@@ -9,9 +9,10 @@ import hashlib
 import random
 
 from needstream.models.online_model import OnlineModel
+from needstream.models.rules import Rules
 from needstream.models.snapshots import feature_set
 from needstream.models.standing import Standing
-from needstream.models.track import Rules, Track
+from needstream.models.track import Track
 from needstream.schemas.signals import LabelledExample
 
 FEATURES = ("count_7d.interest.loan", "balance", "balance_ratio", "idle_days", "salary_overdue_days", "credit_score")
