@@ -39,8 +39,12 @@ class Topic:
 class Log:
     """The examples' topic, read back."""
 
+    def __init__(self) -> None:
+        self.asked: list[int | None] = []
+
     async def before(self, partition: int, offset: int, *, most: int | None) -> list[LabelledExample]:
-        assert (0, 20_000) == (partition, most)
+        assert partition == 0
+        self.asked.append(most)
         return [training.labelled(*EXAMPLES[place]) for place in range(offset)]
 
 
@@ -75,14 +79,16 @@ def _record(offset: int) -> Any:
     return SimpleNamespace(value=msgspec.json.encode(example), partition=0, offset=offset)
 
 
-def _agent(topic: Topic, generation: int = 1) -> LearnerAgent:
-    learner = Learner({"loan": Rules()}, training.FEATURES, scorer=Scorer({}))
+def _agent(topic: Topic, generation: int = 1, *, log: Log | None = None, rules: Rules | None = None) -> LearnerAgent:
+    learner = Learner({"loan": rules or Rules()}, training.FEATURES, scorer=Scorer({}))
     app = SimpleNamespace(consumer_generation_id=generation)
 
     async def fail(error: Exception) -> None:
         raise AssertionError from error
 
-    return LearnerAgent(app, learner, topics=LearnerTopics(topic, Log()), metrics=Metrics("0", "bank"), fail=fail)
+    return LearnerAgent(
+        app, learner, topics=LearnerTopics(topic, log or Log()), metrics=Metrics("0", "bank"), fail=fail
+    )
 
 
 @pytest.mark.asyncio
@@ -183,3 +189,31 @@ async def test_what_is_no_example_is_passed_over() -> None:
 
     assert batch.acked
     assert 1 == topic.published["loan"].version
+
+
+@pytest.mark.asyncio
+async def test_a_forest_that_goes_on_is_shown_every_example_again() -> None:
+    """Its memory does not travel; what was learned in one piece equals what was learned with a restart."""
+    rules = Rules(champion="pair", challengers=("forest",))
+    stopped, log, uninterrupted = Topic(), Log(), Topic()
+    first = _agent(stopped, rules=rules)
+    await first.read(Stream(Batch(0, 30)))
+    await first.publish()
+    second = _agent(stopped, 2, log=log, rules=rules)
+    await second.read(Stream(Batch(20, 40, generation=2)))
+    await second.publish()
+    alone = _agent(uninterrupted, rules=rules)
+    await alone.read(Stream(Batch(0, 40)))
+    await alone.publish()
+
+    assert [None] == log.asked
+    assert uninterrupted.published["loan"].contestants == stopped.published["loan"].contestants
+
+
+@pytest.mark.asyncio
+async def test_only_the_newest_examples_are_shown_again_to_models_that_travel() -> None:
+    log = Log()
+    agent = _agent(Topic(), log=log)
+    await agent.read(Stream(Batch(0, 5)))
+
+    assert [20_000] == log.asked
