@@ -34,7 +34,7 @@ class Blend(Struct, frozen=True, kw_only=True):
     def shares(self, members: tuple[str, ...]) -> dict[str, float]:
         """What each member's logit counts; in all 1, equal before any label has come."""
         experts = _experts(members)
-        losses = {name: self.losses.get(name, 0.0) for name in experts}
+        losses = {name: self.losses.get(name, _newcomer(self.losses)) for name in experts}
         least = min(losses.values())
         weights = {name: exp(least - loss) for name, loss in losses.items()}
         total = fsum(weights.values())
@@ -57,13 +57,20 @@ class Blender:
 
     def learn(self, logits: Mapping[str, float], label: bool) -> None:
         """Learn one matured label and the raw logits that all members had said; no members is a no-op."""
+        newcomer = _newcomer(self._losses)
         for name, counted in _experts(tuple(logits)).items():
             said = logistic.sigmoid(fsum(share * logits[member] for member, share in counted.items()))
-            self._losses[name] = self._losses.get(name, 0.0) * _KEPT + prequential.log_loss(said, label)
+            lost = self._losses.get(name, newcomer)
+            self._losses[name] = lost * _KEPT + prequential.log_loss(said, label)
 
     def export(self, *, calibrated: Calibration = IDENTITY) -> Blend:
         """The blend as it stands, as numbers."""
         return Blend(losses=dict(self._losses), calibration=calibrated)
+
+
+def _newcomer(losses: Mapping[str, float]) -> float:
+    """What an expert that joins counts as having lost: as much as the worst, so that it has to earn its trust."""
+    return max(losses.values(), default=0.0)
 
 
 def _experts(members: tuple[str, ...]) -> dict[str, dict[str, float]]:

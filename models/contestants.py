@@ -75,6 +75,11 @@ def is_rebuilt(kind: str) -> bool:
     return kind in _REBUILT
 
 
+def keeps_examples(kind: str) -> bool:
+    """Whether a contestant of ``kind`` looks at examples more than once, each as one, whatever it weighed at first."""
+    return kind == "replayed" or is_rebuilt(kind)
+
+
 def begin(kind: str, name: str, *, features: Sequence[str]) -> Contestant:
     """A contestant that has learned nothing yet.
 
@@ -107,6 +112,19 @@ def resume(kind: str, exported: Exported) -> Contestant:
             return begin(kind, exported.name, features=exported.features)
     msg = f"model {exported.name}: a contestant of kind {kind!r} cannot go on from a model of kind {exported.kind!r}"
     raise ValueError(msg)
+
+
+def is_of(kind: str, exported: Exported) -> bool:
+    """Whether a contestant of ``kind`` exports such a model."""
+    match exported:
+        case PairModel():
+            return kind in ("pair", "replayed")
+        case LinearModel():
+            return kind == "linear"
+        case TreesModel():
+            return is_rebuilt(kind)
+        case _:
+            assert_never(exported)
 
 
 def check(exported: Exported) -> None:

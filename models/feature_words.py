@@ -14,11 +14,11 @@ from needstream.models import features, figures, linear
 from needstream.schemas.pack import Texts
 from needstream.schemas.times import DAY_MS, HOUR_MS
 
-AT_THE_MEAN = 0.1
-"""Deviations below which a feature does not speak."""
-
 _GRADES = (0.5, 1.0, 2.0)
 """Deviations from which on: off the average; than most; much more than most."""
+
+AT_THE_MEAN = _GRADES[0]
+"""Deviations below which a feature does not speak: that it is about the average points nowhere."""
 
 _OFF_AVERAGE = 1
 _SPANS = {
@@ -34,15 +34,22 @@ class Scale(Struct, frozen=True):
 
     Attributes:
         less: much less, less and a little less, as English puts them before a noun; ``more`` likewise.
-        average: the English for about average; ``alone`` for when there is nothing to compare with.
+        alone: the English for when there is nothing to compare with, or no difference.
         zh: the Chinese for less and for more.
     """
 
     less: tuple[str, str, str]
     more: tuple[str, str, str]
-    average: str
     alone: str
     zh: tuple[str, str]
+
+
+class BySign(Struct, frozen=True, kw_only=True):
+    """Whole clauses for below, at and above 0, where the sign says more than any comparison; ``{value}`` is how far."""
+
+    below: Texts
+    zero: Texts
+    above: Texts
 
 
 class FamilyWords(Struct, frozen=True, kw_only=True):
@@ -51,8 +58,7 @@ class FamilyWords(Struct, frozen=True, kw_only=True):
     Attributes:
         en: a noun phrase; ``{fact}`` stands for the fact and ``{span}`` for the half-life, here and in ``zh``.
         measure: how its values are said, if not by its unit.
-        zero: what 0 is called where it may also mean that nothing is known; ``negative`` with ``{value}`` for the
-            amount below 0; ``longest`` for the cap of days.
+        zero: what 0 is called where it may also mean that nothing is known; ``longest`` for the cap of days.
     """
 
     scale: Scale
@@ -60,7 +66,6 @@ class FamilyWords(Struct, frozen=True, kw_only=True):
     zh: str
     measure: str = ""
     zero: Texts | None = None
-    negative: Texts | None = None
     longest: Texts | None = None
 
 
@@ -68,7 +73,6 @@ def _of_adjectives(low: str, high: str, *, zh: tuple[str, str]) -> Scale:
     return Scale(
         (f"a much {low}", f"a {low}", f"a somewhat {low}"),
         (f"a much {high}", f"a {high}", f"a somewhat {high}"),
-        "about the average {subject}",
         "the {subject}",
         zh,
     )
@@ -77,7 +81,6 @@ def _of_adjectives(low: str, high: str, *, zh: tuple[str, str]) -> Scale:
 _NUMBER = Scale(
     ("far fewer", "fewer", "somewhat fewer"),
     ("many more", "more", "somewhat more"),
-    "about the average number of {subject}",
     "{subject}",
     ("少于", "多于"),
 )
@@ -93,7 +96,7 @@ _NEVER = Texts(en="a year or more, or never", zh="一年以上或从未")
 
 _COUNT = FamilyWords(scale=_NUMBER, en="{fact} in about the last {span}", zh="近{span}{fact}次数")
 
-FAMILIES: Mapping[str, FamilyWords] = {
+FAMILIES: Mapping[str, FamilyWords | BySign] = {
     "count_1d": _COUNT,
     "count_7d": _COUNT,
     "count_30d": _COUNT,
@@ -138,12 +141,10 @@ FAMILIES: Mapping[str, FamilyWords] = {
     "salary_irregularity_days": FamilyWords(
         scale=_SIZE, en="irregularity of the salary", zh="工资到账日的波动", zero=_NONE
     ),
-    "salary_overdue_days": FamilyWords(
-        scale=_LENGTH,
-        en="time since the salary was due",
-        zh="工资应到账后的时间",
-        zero=Texts(en="due now, or no salary known", zh="刚到期或无工资记录"),
-        negative=Texts(en="due in {value}", zh="还有{value}到期"),
+    "salary_overdue_days": BySign(
+        below=Texts(en="the salary is due in {value}", zh="距工资应到账还有{value}"),
+        zero=Texts(en="the salary is due now, or none is known", zh="工资刚到应到账日，或无工资记录"),
+        above=Texts(en="the salary is {value} overdue", zh="工资已逾期{value}"),
     ),
     "credit_score": FamilyWords(scale=_HEIGHT, en="credit score", zh="信用评分", zero=_UNKNOWN),
     "credit_score_drop": FamilyWords(scale=_SIZE, en="drop of the credit score", zh="信用评分的降幅", zero=_NONE),
@@ -173,11 +174,10 @@ def theme(feature: str) -> str:
 
 
 def code(part: linear.Contribution) -> str:
-    """A stable code for machines: ``high``, ``usual``, ``low`` or, without a mean, ``seen``, and the feature."""
-    if part.z is None:
+    """A stable code for machines: ``high``, ``low`` or, at the mean or without one, ``seen``, and the feature."""
+    if part.z is None or not is_telling(part):
         return f"seen.{part.feature}"
-    word = "usual" if not _grade(part.z) else "high" if part.z > 0 else "low"
-    return f"{word}.{part.feature}"
+    return f"{'high' if part.z > 0 else 'low'}.{part.feature}"
 
 
 def clause(part: linear.Contribution, fact: Texts, *, half_lives_ms: Sequence[float]) -> Texts:
@@ -190,11 +190,15 @@ def clause(part: linear.Contribution, fact: Texts, *, half_lives_ms: Sequence[fl
     """
     described = features.describe(part.feature)
     words = FAMILIES.get(described.family) or _plain(described)
+    if isinstance(words, BySign):
+        return _signed(part.value, words, unit=described.unit)
     span = _span(described.family, half_lives_ms)
     en = words.en.format(fact=fact.en, span=span.en)
     zh = words.zh.format(fact=fact.zh, span=figures.spaced(span.zh))
-    value = _value(part.value, words, unit=described.unit)
     compared_en, compared_zh = _compared_en(en, words.scale, z=part.z), _compared_zh(zh, words.scale, z=part.z)
+    if figures.is_remainder(part.value, words.measure or described.unit):
+        return Texts(en=compared_en, zh=compared_zh)
+    value = _value(part.value, words, unit=described.unit)
     return Texts(en=f"{compared_en} ({value.en})", zh=f"{compared_zh}（{value.zh}）")
 
 
@@ -204,11 +208,8 @@ def _grade(z: float) -> int:
 
 
 def _compared_en(subject: str, scale: Scale, *, z: float | None) -> str:
-    if z is None:
+    if z is None or not (grade := _grade(z)):
         return scale.alone.format(subject=subject)
-    grade = _grade(z)
-    if not grade:
-        return scale.average.format(subject=subject)
     word = (scale.more if z > 0 else scale.less)[len(_GRADES) - grade]
     return f"{word} {subject} than {'average' if grade == _OFF_AVERAGE else 'most customers'}"
 
@@ -217,7 +218,7 @@ def _compared_zh(subject: str, scale: Scale, *, z: float | None) -> str:
     if z is None:
         return subject
     word = scale.zh[z > 0]
-    degrees = ("接近平均水平", f"略{word}平均水平", f"{word}多数客户", f"远{word}多数客户")
+    degrees = ("", f"略{word}平均水平", f"{word}多数客户", f"远{word}多数客户")
     return subject + degrees[_grade(z)]
 
 
@@ -226,12 +227,13 @@ def _value(value: float, words: FamilyWords, *, unit: str) -> Texts:
         return words.zero
     if words.longest is not None and value >= features.NEVER_DAYS:
         return words.longest
-    if words.negative is not None and value < 0:
-        amount = figures.said(-value, unit)
-        return Texts(
-            en=words.negative.en.format(value=amount.en), zh=words.negative.zh.format(value=figures.spaced(amount.zh))
-        )
     return figures.said(value, words.measure or unit)
+
+
+def _signed(value: float, words: BySign, *, unit: str) -> Texts:
+    said = words.below if value < 0 else words.above if value > 0 else words.zero
+    amount = figures.said(abs(value), unit)
+    return Texts(en=said.en.format(value=amount.en), zh=said.zh.format(value=figures.spaced(amount.zh)))
 
 
 def _span(family: str, half_lives_ms: Sequence[float]) -> Texts:

@@ -1,8 +1,8 @@
 """Values of features in plain words: a number with its unit, the way one would say it.
 
 In go a value and the name of its measure, out come words in every language. Amounts have no currency
-sign, because each customer's are in their own currency. Half a payment is said as "less than one":
-counts are decayed, and nobody has seen a half.
+sign, because each customer's are in their own currency. Half a payment and more is said as "about one",
+and less than that is a remainder: counts are decayed, and nobody has seen a third.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,18 @@ _YEAR_DAYS = 365
 _ROUND_FROM = 10
 _MINUTE_S, _HOUR_S = 60, 3600
 _DAY_H = 24
-_HARDLY_ANY, _ONE = 0.05, 0.75
+_HARDLY_ANY, _ONE, _TWO = 0.05, 0.5, 1.5
 _HALF, _SAME, _DOUBLE = (0.45, 0.55), (0.9, 1.1), (1.9, 2.1)
 
 
 def said(value: float, measure: str) -> Texts:
     """The words for ``value``; of a measure nobody knows, the number alone. What is not finite counts as 0."""
     return MEASURES.get(measure, _number)(value + 0.0 if isfinite(value) else 0.0)
+
+
+def is_remainder(value: float, measure: str) -> bool:
+    """Whether a value is a count of which so little is left that its number would only puzzle."""
+    return measure == "count" and _HARDLY_ANY <= value < _ONE
 
 
 def spaced(zh: str) -> str:
@@ -37,6 +42,8 @@ def _count(value: float) -> Texts:
         return Texts(en="less than one", zh="不足 1 次")
     shown = f"{value:,.0f}"
     exact = value == round(value)
+    if value < _TWO and not exact:
+        return Texts(en="about one", zh="约 1 次")
     return Texts(en=shown if exact else f"about {shown}", zh=f"{shown} 次" if exact else f"约 {shown} 次")
 
 

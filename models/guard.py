@@ -13,6 +13,7 @@ from collections import deque
 
 from needstream.models.features import NEVER_DAYS
 from needstream.schemas.signals import LabelledExample, Quarantine
+from needstream.schemas.times import parse_rfc3339
 
 NEWEST = 2000
 """Examples that are remembered: show the guard as many to rebuild it."""
@@ -32,6 +33,9 @@ USUAL_TIMES = 5
 """More is too many above so many times what others usually have. Customers are sampled at about the same rate."""
 SMALL_POPULATION = 10
 """With fewer customers than this among the ``NEWEST``, nobody is dominant: a demonstration must learn."""
+
+LATEST_MS = 4_102_444_800_000
+"""No label is due after the year 2099."""
 
 LARGEST = 1e18
 """No feature is larger: an amount has at most 15 whole digits."""
@@ -71,7 +75,8 @@ class Guard:
         is held to ``LARGEST``.
     """
 
-    def __init__(self, features: tuple[str, ...] = ()) -> None:
+    def __init__(self, features: tuple[str, ...] = (), *, horizon_ms: int | None = None) -> None:
+        self._horizon_ms = horizon_ms
         self._caps = tuple(_CAPS.get(name.partition(".")[0], (-LARGEST, LARGEST)) for name in features)
         self._dominance = _Dominance()
         self._copies = _Copies()
@@ -95,7 +100,7 @@ class Guard:
         self.judge(example)
 
     def _is_possible(self, example: LabelledExample) -> bool:
-        if example.predicted_at > example.due_at:
+        if not self._has_possible_times(example):
             return False
         said = example.contestants.values() if example.score is None else (example.score, *example.contestants.values())
         if not all(0.0 <= score <= 1.0 for score in said):
@@ -106,6 +111,15 @@ class Guard:
         if len(values) != len(self._caps):
             return False
         return all(low <= value <= high for value, (low, high) in zip(values, self._caps, strict=True))
+
+    def _has_possible_times(self, example: LabelledExample) -> bool:
+        try:
+            predicted_ms, due_ms = parse_rfc3339(example.predicted_at), parse_rfc3339(example.due_at)
+        except ValueError:
+            return False
+        if not 0 <= predicted_ms <= due_ms <= LATEST_MS:
+            return False
+        return self._horizon_ms is None or due_ms - predicted_ms == self._horizon_ms
 
 
 class _Dominance:

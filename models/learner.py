@@ -27,24 +27,32 @@ RECALLED_OF_EACH = 2 * NEWEST
 class Learner:
     """Learns labelled examples into the models it owns and publishes them to a scorer."""
 
-    def __init__(self, rules: Mapping[str, Rules], features: tuple[str, ...], *, scorer: Scorer) -> None:
+    def __init__(
+        self, rules: Mapping[str, Rules], features: tuple[str, ...], *, scorer: Scorer, publishes: bool = True
+    ) -> None:
+        """A learner of the models named.
+
+        With ``publishes`` it serves a model every ``PUBLISH_EVERY`` examples of it by itself; without, whoever drives
+        it does (``standing``, then ``serve``), perhaps from another thread than the one that learns.
+        """
+        self._publishes = publishes
         self.features = features
         self.feature_set = feature_set(features)
         self._rules = dict(rules)
         self._scorer = scorer
         self._tracks = {name: Track(name, features, rules=own) for name, own in self._rules.items()}
-        self._recent = RecentIds()
+        self._recent = {name: RecentIds() for name in self._rules}
 
     def resume(self, standing: Standing) -> None:
         """Go on from a published standing instead of from nothing; one of other features is ignored."""
         rules = self._rules.get(standing.name)
         if rules is not None and standing.features == self.features:
             self._tracks[standing.name] = Track(standing.name, self.features, rules=rules, begin=standing)
-            self._scorer.publish(standing)
+            self.publish(standing.name)
 
     def begin_anew(self, published: Iterable[Standing]) -> None:
         """Go on from published standings; what was learned since is forgotten and will be given again."""
-        self._recent = RecentIds()
+        self._recent = {name: RecentIds() for name in self._rules}
         for standing in published:
             self.resume(standing)
 
@@ -62,7 +70,7 @@ class Learner:
         """Look again at examples that were learned before this learner began, oldest first."""
         for example in examples:
             track = self._track(example)
-            if self._recent.is_new(example.example_id) and track is not None:
+            if track is not None and self._recent[example.model].is_new(example.example_id):
                 track.recall(example)
 
     def knows(self, example: LabelledExample) -> bool:
@@ -84,7 +92,7 @@ class Learner:
         track = self._track(example)
         if track is None:
             return []
-        is_new = self._recent.is_new(example.example_id)
+        is_new = self._recent[example.model].is_new(example.example_id)
         if offset is not None:
             if track.has_passed(offset):
                 if is_new:
@@ -94,15 +102,23 @@ class Learner:
         if not is_new:
             return []
         decisions = track.learn(example)
-        if track.version % PUBLISH_EVERY == 0:
+        if self._publishes and track.version % PUBLISH_EVERY == 0:
             self.publish(example.model)
         return decisions
 
     def publish(self, name: str) -> Standing:
         """Serve the model as it stands from now on, and return its numbers."""
-        standing = self._tracks[name].standing()
+        standing = self.standing(name)
         self._scorer.publish(standing)
         return standing
+
+    def standing(self, name: str) -> Standing:
+        """The model as it stands."""
+        return self._tracks[name].standing()
+
+    def serve(self, standing: Standing) -> None:
+        """Serve a model as it stood."""
+        self._scorer.publish(standing)
 
     def standings(self) -> list[Standing]:
         """Every model as it stands, by name."""

@@ -14,6 +14,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         promotion: when a challenger becomes champion.
         target: what the threshold is chosen for, None to leave it as declared.
         enter_score: the declared threshold.
+        horizon_ms: how long after the prediction the label is due, None for whatever examples say.
         assumes: the label that is assumed at once and corrected if it turns out wrong; None to wait for the horizon.
         watches: the model's examples also tell what is usual among all customers.
     """
@@ -23,6 +24,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     promotion: pack.Promotion = pack.Promotion()
     target: pack.Target | None = None
     enter_score: float = 0.5
+    horizon_ms: int | None = None
     assumes: bool | None = None
     watches: bool = False
 
@@ -35,5 +37,5 @@ class Rules(Struct, frozen=True, kw_only=True):
         return tuple(kind for kind in named if kind in members or (kind == BLEND and len(members) > 1))
 
     def _can_learn(self, kind: str) -> bool:
-        """Whether a contestant can learn here; early labels have weights, which one that is rebuilt would lose."""
-        return contestants.is_available(kind) and (self.assumes is None or not contestants.is_rebuilt(kind))
+        """Whether a contestant can learn here; early labels have weights, which one that keeps examples would lose."""
+        return contestants.is_available(kind) and (self.assumes is None or not contestants.keeps_examples(kind))

@@ -43,7 +43,9 @@ class Scorer:
     Publishing replaces one standing whole; a reader sees the old or the new one, never a mixture.
     """
 
-    def __init__(self, readiness: Mapping[str, Readiness]) -> None:
+    def __init__(self, readiness: Mapping[str, Readiness], *, is_pinned: bool = False) -> None:
+        """A scorer of the models named; ``is_pinned`` when nobody learns, and no model grows stale for that."""
+        self._is_pinned = is_pinned
         self._readiness = dict(readiness)
         self._published: dict[str, Standing] = {}
         self._cold = dict.fromkeys(self._readiness, _COLD)
@@ -126,13 +128,16 @@ class Scorer:
         return [self._published[name] for name in sorted(self._published)]
 
     def _answer(self, standing: Standing, probability: float, *, at_ms: int) -> Score:
-        if at_ms - standing.newest_ms > self._readiness[standing.name].stale_ms:
+        if not self._is_pinned and at_ms - standing.newest_ms > self._readiness[standing.name].stale_ms:
             return _STALE
         return Score(round(probability, DECIMALS), f"{standing.name}-{standing.champion}-{standing.version}")
 
     def _is_warm(self, standing: Standing) -> bool:
         readiness = self._readiness[standing.name]
-        return standing.labels >= readiness.min_labels and standing.positives >= readiness.min_positives
+        # A champion that was declared anew has learned less than the track was given.
+        examples, positives = standing.experience()
+        labels, true = min(standing.labels, examples), min(standing.positives, positives)
+        return labels >= readiness.min_labels and true >= readiness.min_positives
 
     def _arrange(self) -> None:
         warm = [standing for standing in self.published() if self._is_warm(standing)]

@@ -14,7 +14,10 @@ from needstream.models.standing import Standing
 from needstream.schemas.signals import ModelSnapshot
 
 MAX_BYTES = 1_048_576
-"""What a broker takes by default; a model of a thousand features is a tenth of it."""
+"""What a broker takes by default; a pair of 40 features is a fiftieth of it, a forest a tenth."""
+
+LARGEST_BODY_BYTES = 1_000_000
+"""What is around the numbers, and the escaped quotes among them, have room in the rest."""
 
 _DECODER = msgspec.json.Decoder(ModelSnapshot)
 
@@ -29,8 +32,16 @@ def feature_set(features: tuple[str, ...]) -> str:
 
 
 def sign(standing: Standing, key: bytes) -> ModelSnapshot:
-    """The snapshot of a model's standing under the deployment's ``key``."""
+    """The snapshot of a model's standing under the deployment's ``key``.
+
+    Raises:
+        ValueError: nobody could read it again, as it is larger than ``MAX_BYTES``.
+    """
     body = standings.encode(standing)
+    if len(body) > LARGEST_BODY_BYTES:
+        problem = f"model {standing.name}: {len(body)} bytes of numbers are too large for a snapshot"
+        msg = f"{problem}; declare fewer features or challengers"
+        raise ValueError(msg)
     return ModelSnapshot(
         model=standing.name,
         version=standing.version,

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from needstream.models import anomaly_model, contestants
+from needstream.models import anomaly_model, contestants, thresholds
 from needstream.models.anomaly_model import AnomalyModel
 from needstream.models.blend import Blend
 from needstream.models.calibration import Calibration
@@ -35,7 +35,7 @@ class Standing(Struct, frozen=True, kw_only=True):
         learned_through: the offset of the newest example taken from a topic, -1 for none.
         first_ms, newest_ms: event times at which the first and the newest matured label were due, milliseconds; 0
             before the first.
-        champion: the kind of contestant that is served.
+        champion: the kind of contestant that is served; ``declared`` the one the pack begins with.
         contestants: numbers by kind; those of the blend are ``blend``.
         enter_score: the threshold chosen for the pack's target, None where there is none yet.
         loss_drift: the state of the drift detector, as it writes it.
@@ -52,6 +52,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     first_ms: Total = 0
     newest_ms: Total = 0
     champion: str
+    declared: str = ""
     contestants: dict[str, Exported]
     blend: Blend | None = None
     contest: ContestState = field(default_factory=ContestState)
@@ -67,6 +68,12 @@ class Standing(Struct, frozen=True, kw_only=True):
         if self.blend is not None:
             said[BLEND] = self.blend.logit(said)
         return said
+
+    def experience(self) -> tuple[int, int]:
+        """Examples and positives that what is served has learned from; of a blend, its most experienced member's."""
+        kinds = self.contestants if self.champion == BLEND else (self.champion,)
+        members = [self.contestants[kind] for kind in kinds if kind in self.contestants]
+        return max(((model.version, model.positives) for model in members), default=(0, 0))
 
     def said(self, values: Sequence[float]) -> dict[str, float]:
         """What is recorded with a prediction, as logits: every contestant's, and the champion's line alone."""
@@ -113,6 +120,9 @@ def decode(body: bytes) -> Standing:
         if model.features != standing.features:
             msg = f"contestant {kind} has other features than the model"
             raise ValueError(msg)
+        if not contestants.is_of(kind, model):
+            msg = f"contestant {kind} cannot be a model of kind {model.__struct_config__.tag}"
+            raise ValueError(msg)
         contestants.check(model)
     if standing.champion not in kinds(standing):
         msg = f"its champion {standing.champion!r} is none of its contestants"
@@ -122,4 +132,9 @@ def decode(body: bytes) -> Standing:
         raise ValueError(msg)
     if standing.anomaly is not None:
         anomaly_model.check(standing.anomaly)
+        if standing.anomaly.features != standing.features:
+            msg = "what is usual was learned from other features than the model's"
+            raise ValueError(msg)
+    if standing.thresholds is not None:
+        thresholds.check(standing.thresholds)
     return standing

@@ -75,6 +75,17 @@ class ThresholdState(Struct, frozen=True, kw_only=True):
     positives_at: tuple[Weight, ...] = ()
 
 
+def check(state: ThresholdState) -> None:
+    """See that a threshold can go on from ``state``.
+
+    Raises:
+        ValueError: its columns differ in length.
+    """
+    if not len(state.places) == len(state.negatives_at) == len(state.positives_at):
+        msg = "the columns of its threshold are of unequal length"
+        raise ValueError(msg)
+
+
 class Thresholds:
     """The threshold of one model. The caller shows it what was said and what was true, oldest first.
 

@@ -7,11 +7,13 @@ published. An example is judged by what was said when it was asked, then learned
 import hashlib
 from math import log
 
+from msgspec import structs
+
 from needstream.models import contestants, logistic, prequential
 from needstream.models.anomaly import AnomalyLearner
 from needstream.models.blend import Blender
-from needstream.models.calibration import HALF_LIFE, IDENTITY, Calibrator
-from needstream.models.contestants import Contestant
+from needstream.models.calibration import HALF_LIFE, IDENTITY, Calibration, Calibrator
+from needstream.models.contestants import Contestant, Exported
 from needstream.models.drift import LossDrift
 from needstream.models.guard import Guard
 from needstream.models.promotion import Contest
@@ -44,17 +46,21 @@ class Track:
         kinds = rules.kinds()
         self._contestants: dict[str, Contestant] = {}
         self._calibrators: dict[str, Calibrator] = {}
+        self._before: dict[str, Exported] = {}
         for kind in kinds:
             exported = begin.contestants.get(kind) if begin else None
             if kind != BLEND:
                 self._contestants[kind] = (
                     contestants.resume(kind, exported) if exported else contestants.begin(kind, name, features=features)
                 )
+            if exported and contestants.is_rebuilt(kind):
+                self._before[kind] = exported
             known = begin.blend if begin and kind == BLEND else exported
             self._calibrators[kind] = Calibrator(known.calibration if known else IDENTITY)
         self._blender = Blender(begin.blend if begin else None) if BLEND in kinds else None
-        champion = begin.champion if begin and begin.champion in kinds else kinds[0]
-        state = begin.contest if begin else None
+        # Another declared champion than before has the word; what the contest knew is of the old one.
+        goes_on = begin is not None and begin.declared == kinds[0] and begin.champion in kinds
+        champion, state = (begin.champion, begin.contest) if begin and goes_on else (kinds[0], None)
         self._contest = Contest(kinds, champion=champion, rule=rules.promotion, state=state)
         self._thresholds = Thresholds(rules.target, begin.thresholds if begin else None) if rules.target else None
         self._drift = LossDrift(begin.loss_drift if begin else "")
@@ -62,7 +68,7 @@ class Track:
         if rules.watches:
             watched = begin.anomaly if begin else None
             self._watcher = AnomalyLearner.restore(watched) if watched else AnomalyLearner(features)
-        self._guard = Guard(features)
+        self._guard = Guard(features, horizon_ms=rules.horizon_ms)
         self._quality = prequential.Prequential(name)
         self._slices = SliceBook(name)
         self._gaps = set(begin.gaps if begin else ())
@@ -129,8 +135,10 @@ class Track:
             first_ms=self._first_ms,
             newest_ms=self._newest_ms,
             champion=self._contest.champion,
+            declared=self.rules.kinds()[0],
             contestants={
-                kind: contestant.export(calibrated=calibrated[kind]) for kind, contestant in self._contestants.items()
+                kind: self._exported(kind, contestant, calibrated=calibrated[kind])
+                for kind, contestant in self._contestants.items()
             },
             blend=self._blender.export(calibrated=calibrated[BLEND]) if self._blender else None,
             contest=self._contest.export(),
@@ -156,6 +164,13 @@ class Track:
     def _refusal(self, example: LabelledExample) -> Quarantine:
         return self._guard.judge(example) if len(example.features) == len(self.features) else "impossible"
 
+    def _exported(self, kind: str, contestant: Contestant, *, calibrated: Calibration) -> Exported:
+        """What a contestant says; one that is built anew is served as it was until it has learned as much again."""
+        before = self._before.get(kind)
+        if before is not None and contestant.examples < before.version:
+            return structs.replace(before, calibration=calibrated)
+        return contestant.export(calibrated=calibrated)
+
     def _judge(self, example: LabelledExample) -> list[ModelDecision]:
         self._labels += 1
         self._positives += example.label
@@ -166,15 +181,25 @@ class Track:
         self._slices.observe(example.slices, example.score, label=example.label, reached=self._reached(example))
         if example.score is not None and self._thresholds is not None:
             self._thresholds.observe(example.score, example.label)
+        promoted = self._compare(example)
         self._calibrate(example)
         self._trust(example)
-        return [*self._compare(example), *self._look_for_drift(example), *self._look_for_gaps(example)]
+        return [*promoted, *self._look_for_drift(example), *self._look_for_gaps(example)]
 
     def _compare(self, example: LabelledExample) -> list[ModelDecision]:
-        losses = {kind: prequential.log_loss(said, example.label) for kind, said in example.contestants.items()}
+        """Compare what was said, each with its own line as it stood before this label: so it would be served."""
+        losses = {}
+        for kind, share in example.contestants.items():
+            if kind in self._calibrators:
+                line = self._calibrators[kind].export()
+                losses[kind] = prequential.log_loss(logistic.sigmoid(line.logit(_logit(share))), example.label)
         promotion = self._contest.observe(losses)
         if promotion is None:
             return []
+        # Both know the scores of the one that stepped back.
+        self._drift = LossDrift()
+        if self.rules.target is not None:
+            self._thresholds = Thresholds(self.rules.target)
         detail = f"{promotion.champion} has the lower matured log loss, {promotion.previous} steps back"
         figures = promotion.figures()
         return [self._decision(example, "promoted", detail=detail, previous=promotion.previous, figures=figures)]
@@ -292,3 +317,8 @@ def _figures(gap: Gap) -> dict[str, float]:
         "deviations": gap.deviations,
         "compared": float(gap.examples),
     }
+
+
+def readied(standing: Standing, rules: Rules) -> Standing:
+    """A standing as these rules serve it: its champion if they still have it, a threshold for their own target."""
+    return Track(standing.name, standing.features, rules=rules, begin=standing).standing()

@@ -76,8 +76,12 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Compare emitted signals with the planted truth: recall, precision, lead time."""
-    from needstream.simulation import scorecard, scorecard_table
+    from needstream.simulation import emitted, scorecard, scorecard_table
 
+    expected = [f"{topic}.jsonl" for topic in (emitted.NEED_SIGNALS, emitted.CHURN_ALERTS, emitted.ALERTS)]
+    if not any((output / f"{name}{suffix}").is_file() for name in expected for suffix in ("", ".gz")):
+        msg = f"{output} holds no signals; expected is at least one of {', '.join(expected)} (or .gz), as replay writes"
+        raise typer.BadParameter(msg, param_hint="--output")
     try:
         card = scorecard.score_directory(truth, output)
     except ValueError as error:

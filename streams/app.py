@@ -10,6 +10,7 @@ import faust
 from faust.types import TP
 from mode import CrashingSupervisor
 
+from needstream.models import track
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.schemas.times import duration_text
@@ -57,11 +58,12 @@ class Worker:
             lateness = duration_text(self.definitions.allowed_lateness_ms)
             msg = f"NEEDSTREAM_IDLE_AFTER must be at least the pack's allowed lateness, {lateness}"
             raise SettingsRefused(msg)
-        self.scorer = Scorer(self.definitions.readiness())
+        self.scorer = Scorer(self.definitions.readiness(), is_pinned=settings.models is not None)
         features = self.definitions.pack.features
         self.metrics = Metrics(version("needstream"), self.definitions.version, features=features)
         names = [model.declared.name for model in self.definitions.models]
-        self.learner = Learner(learning.rules(self.definitions), self.definitions.pack.features, scorer=self.scorer)
+        self._rules = learning.rules(self.definitions)
+        self.learner = Learner(self._rules, features, scorer=self.scorer, publishes=False)
         self.app = faust.App(
             settings.app_id,
             broker=transport.url(settings.broker),
@@ -179,7 +181,8 @@ class Worker:
         if self.settings.models is not None:
             features = self.definitions.pack.features
             for model in model_files.read(self.settings.models, key=self.settings.model_key, features=features):
-                self.scorer.publish(model)
+                if model.name in self._rules:
+                    self.scorer.publish(track.readied(model, self._rules[model.name]))
             return
         for model in (await self._feed.start()).values():
             self.learner.resume(model)

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from needstream.models import track
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs, identities, signals, state
@@ -87,14 +88,16 @@ class Replay:
     def __init__(self, definitions: Definitions, options: ReplayOptions) -> None:
         self._definitions = definitions
         self._options = options
-        self.scorer = Scorer(definitions.readiness())
+        self.scorer = Scorer(definitions.readiness(), is_pinned=options.models is not None)
+        rules = learning.rules(definitions)
         features = definitions.pack.features
         self.learner: Learner | None = None
         if options.models is None:
-            self.learner = Learner(learning.rules(definitions), features, scorer=self.scorer)
+            self.learner = Learner(rules, features, scorer=self.scorer)
         else:
             for model in model_files.read(options.models, key=options.model_key, features=features):
-                self.scorer.publish(model)
+                if model.name in rules:
+                    self.scorer.publish(track.readied(model, rules[model.name]))
         self._store = MemoryStore()
         self._partition = Partition(topics.MERGED, definitions, scorer=self.scorer, store=self._store)
         names_learning = tuple(model.declared.name for model in definitions.models)

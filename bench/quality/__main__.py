@@ -15,9 +15,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from bench.quality import berka, calls, goals, measuring, report, retail, rivals, sheets, simulated
+from bench.quality import berka, calls, contenders, goals, measuring, report, retail, rivals, sheets, simulated
 from bench.quality.drift import Recovery
 from bench.quality.task import Task
+from msgspec import Struct
 from rich.console import Console
 
 from needstream.models import contestants
@@ -43,6 +44,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run only the tasks whose name contains this")
     parser.add_argument("--champion", default="blend", help="who is served first")
     parser.add_argument("--challengers", default="pair,batch,replayed", help="who else learns, with commas")
+    parser.add_argument(
+        "--as-shipped", action=argparse.BooleanOptionalAction, default=True, help="judge the packs' own declaration too"
+    )
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="simulated banks")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the report")
@@ -59,40 +63,75 @@ def main() -> None:
     tasks = [task for task in _tasks(chosen.data, seeds, skipped=skipped) if chosen.only in task.name]
     console.print(f"{len(tasks)} tasks in {chosen.jobs} processes", style="dim", highlight=False)
     with ProcessPoolExecutor(chosen.jobs, mp_context=multiprocessing.get_context("spawn")) as processes:
-        results, recoveries = _run(processes, tasks, rules=rules, drifting=seeds if chosen.only in "drift" else ())
+        run = _Run(rules, chosen.as_shipped)
+        results, recoveries = _run(processes, tasks, run=run, drifting=seeds if chosen.only in "drift" else ())
     timing = measuring.clock(tasks[-1], rules) if tasks else {}
-    runs = {}
+    groups = {}
     for group, those in report.grouped(results).items():
         matured = max(each.matured for each in those)
         if matured < goals.FEWEST_MATURED:
             skipped[f"goals of {group}"] = f"only {matured} labels mature before the last question"
         else:
-            runs[group] = [each.lines for each in those]
+            groups[group] = those
     told = report.Report(
-        command=f"python -m bench.quality --champion {rules.champion} --challengers {','.join(rules.challengers)}",
+        command=run.command(),
+        lines=run.lines(),
         versions={"python": platform.python_version()} | dict(_versions()),
         tasks=results,
         drift=recoveries,
         timing=timing,
         skipped=skipped,
-        verdicts=[
-            *goals.verdicts(runs),
-            *([goals.recovered(recoveries)] if recoveries else []),
-            *goals.in_time(timing),
-        ],
+        verdicts=[*_verdicts(groups, recoveries, lines=tuple(run.lines())), *goals.in_time(timing)],
     )
     report.show(told, console)
     report.write(told, chosen.output)
 
 
+class _Run(Struct, frozen=True):
+    """Which tracks are asked."""
+
+    rules: Rules
+    as_shipped: bool
+
+    def command(self) -> str:
+        """What to call for the same."""
+        named = f"--champion {self.rules.champion} --challengers {','.join(self.rules.challengers)}"
+        return f"python -m bench.quality {named}{'' if self.as_shipped else ' --no-as-shipped'}"
+
+    def lines(self) -> dict[str, str]:
+        """The judged lines, each with what its track is declared as."""
+        lines = {goals.SERVED: _declared(self.rules)}
+        if self.as_shipped:
+            lines[goals.AS_SHIPPED] = f"{_declared(contenders.SHIPPED)}, as every model of the packs declares it"
+        return lines
+
+
+def _declared(rules: Rules) -> str:
+    return f"calibrated score of a track with champion {rules.champion}, challengers {', '.join(rules.challengers)}"
+
+
+def _verdicts(
+    groups: dict[str, list[report.Measured]], recoveries: dict[str, list[Recovery]], *, lines: tuple[str, ...]
+) -> Iterator[goals.Verdict]:
+    runs = {group: [each.lines for each in those] for group, those in groups.items()}
+    compared = {group: [each.differences for each in those] for group, those in groups.items()}
+    for line in lines:
+        yield from goals.verdicts(runs, compared, line=line)
+        for rival in (goals.BATCH, goals.WINDOWED) if recoveries else ():
+            yield goals.recovered(recoveries, line=line, rival=rival)
+
+
 def _run(
-    processes: ProcessPoolExecutor, tasks: list[Task], *, rules: Rules, drifting: tuple[int, ...]
+    processes: ProcessPoolExecutor, tasks: list[Task], *, run: _Run, drifting: tuple[int, ...]
 ) -> tuple[list[report.Measured], dict[str, list[Recovery]]]:
     """Every task judged, in their order, and the recoveries by line, in order of the seeds; says how it goes on."""
     # The longest first, so that no process is left with it at the end.
     places = sorted(range(len(tasks)), key=lambda place: -len(tasks[place].questions))
-    running = {processes.submit(measuring.measure, tasks[place], rules): place for place in places}
-    drifts = [processes.submit(measuring.recover, seed, rules) for seed in drifting]
+    running = {
+        processes.submit(measuring.measure, tasks[place], run.rules, as_shipped=run.as_shipped): place
+        for place in places
+    }
+    drifts = [processes.submit(measuring.recover, seed, run.rules, as_shipped=run.as_shipped) for seed in drifting]
     measured: dict[int, report.Measured] = {}
     for done, future in enumerate(as_completed(running), start=1):
         measured[running[future]] = future.result()

@@ -1,7 +1,8 @@
 """A bank's call log as tasks: is the call given up, does the customer call again within a day?
 
 In goes the log, out come the tasks. A question is asked when a call begins and the menu has identified the
-caller: of this call only customer and priority are known, of earlier calls what had happened by then.
+caller: of this call only customer and priority are known, of earlier calls what had happened by then. Calls that came
+to nothing (``PHANTOM``) are neither asked about nor counted, though that is known only afterwards.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from needstream.simulation.adapters import converted
 SOURCE = 'bank_calls: "Anonymous Bank", I. Guedj and A. Mandelbaum, Technion (1999-02-01 to 02-19)'
 LICENCE = "no licence stated, published for research"
 NEVER_HOURS = 480.0
+NOTE = "calls that came to nothing (PHANTOM) are left out, which is known only after they began"
 
 _BEGINS, _QUEUES, _LEAVES_QUEUE, _ENDS = range(4)
 _NOBODY = "0"
@@ -133,6 +135,7 @@ def tasks(path: Path) -> Iterator[Task]:
             features=features,
             questions=in_order(questions),
             recency="hours_since_call",
+            note=NOTE,
         )
 
 

@@ -6,7 +6,7 @@ extra stand in ``rivals``.
 
 from collections.abc import Sequence
 
-from bench.quality.goals import SERVED
+from bench.quality.goals import BASE_RATE, SERVED
 from bench.quality.harness import Said
 from bench.quality.task import Question
 
@@ -21,7 +21,10 @@ from needstream.schemas.times import rfc3339
 PUBLISHED_EVERY = 10
 """Labels between two standings; a learner publishes by the clock, which is oftener than that at these rates."""
 
-_LINE_OF = "line of "
+SHIPPED = Rules(champion="pair", challengers=("linear", "blend"))
+"""What the packs declare of every model."""
+
+_LINE = "line of the champion"
 
 
 class Tracked:
@@ -31,9 +34,11 @@ class Tracked:
     ``PUBLISHED_EVERY`` labels. Each question is a customer of its own.
     """
 
-    def __init__(self, features: tuple[str, ...], rules: Rules) -> None:
+    def __init__(self, features: tuple[str, ...], rules: Rules, *, suffix: str = "") -> None:
+        """A track of its own; ``suffix`` ends the name of each of its lines."""
         self._track = Track("model", features, rules=rules)
         self._standing = self._track.standing()
+        self._suffix = suffix
         self._learned = 0
 
     @property
@@ -44,24 +49,24 @@ class Tracked:
     def say(self, values: Sequence[float]) -> Said:
         """The champion's calibrated probability as ``served``, and everybody's raw one under their own name."""
         said = {kind: logistic.sigmoid(logit) for kind, logit in self._standing.said(values).items()}
-        said[f"{_LINE_OF}{self.champion}"] = said.pop(LINE)
-        return {SERVED: logistic.sigmoid(self._standing.champion_logit(values)), **said}
+        line = said.pop(LINE)
+        named = {SERVED: logistic.sigmoid(self._standing.champion_logit(values)), **said, _LINE: line}
+        return Said({f"{line}{self._suffix}": share for line, share in named.items()}, self.champion)
 
     def learn(self, question: Question, *, said: Said) -> None:
-        """Learn the matured example together with what was said of it."""
+        """Learn the matured example together with what was said of it, and by whom."""
         self._learned += 1
         name = str(self._learned)
-        lines = {kind: share for kind, share in said.items() if kind.startswith(_LINE_OF)}
-        contestants = {kind: share for kind, share in said.items() if kind != SERVED and kind not in lines}
-        ((served_by, line),) = lines.items()
+        contestants = {line.removesuffix(self._suffix): share for line, share in said.lines.items()}
+        score, line = contestants.pop(SERVED), contestants.pop(_LINE)
         example = LabelledExample(
             example_id=name,
             customer_id=name,
             model="model",
             features=question.values,
             feature_set="",
-            score=said[SERVED],
-            model_version=f"model-{served_by.removeprefix(_LINE_OF)}-0",
+            score=score,
+            model_version=f"model-{said.served_by}-0",
             label=question.label,
             predicted_at=rfc3339(round(question.at * 1000)),
             due_at=rfc3339(round(question.due * 1000)),
@@ -81,7 +86,7 @@ class BaseRate:
     def say(self, values: Sequence[float]) -> Said:
         """The share, with one imagined label of each class."""
         del values
-        return {"base rate": (self._positives + 1) / (self._labels + 2)}
+        return Said({BASE_RATE: (self._positives + 1) / (self._labels + 2)})
 
     def learn(self, question: Question, *, said: Said) -> None:
         """Count the label."""
@@ -99,7 +104,7 @@ class Recency:
 
     def say(self, values: Sequence[float]) -> Said:
         """The probability by recency alone."""
-        return {"recency rule": self._model.score((values[self._place],))}
+        return Said({"recency rule": self._model.score((values[self._place],))})
 
     def learn(self, question: Question, *, said: Said) -> None:
         """Learn the one feature."""

@@ -20,7 +20,11 @@ Scored = Sequence[tuple[float, bool]]
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """None where labels are all alike. ``ece`` is over ten bins of equal mass."""
+    """None where labels are all alike. ``ece`` is over ten bins of equal mass.
+
+    ``said_to_came`` is the mean score over the share of positives: where these are rare, the calibration error is
+    small whatever is said, and this is not. None without positives.
+    """
 
     examples: int
     positives: int
@@ -31,6 +35,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     log_loss_windows: float
     brier: float
     ece: float
+    said_to_came: float | None
 
 
 def of(scored: Scored) -> Figures:
@@ -43,10 +48,11 @@ def of(scored: Scored) -> Figures:
         msg = "no scores, no figures"
         raise ValueError(msg)
     runs = windows(scored)
+    positives = sum(label for _, label in scored)
     areas = [area for run in runs if (area := prequential.roc_auc(sorted(run))) is not None]
     return Figures(
         examples=len(scored),
-        positives=sum(label for _, label in scored),
+        positives=positives,
         auc=prequential.roc_auc(sorted(scored)),
         auc_windows=statistics.fmean(areas) if areas else None,
         pr_auc=average_precision(scored),
@@ -54,6 +60,7 @@ def of(scored: Scored) -> Figures:
         log_loss_windows=statistics.fmean(map(log_loss, runs)),
         brier=statistics.fmean((score - label) ** 2 for score, label in scored),
         ece=calibration_error(scored),
+        said_to_came=sum(score for score, _ in scored) / positives if positives else None,
     )
 
 

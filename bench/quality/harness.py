@@ -9,10 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bench.quality import figures
+from bench.quality.figures import Scored
 from bench.quality.task import Question
+from msgspec import Struct
 
-Said = Mapping[str, float]
-"""Probability by line: one contender may speak for several."""
+
+class Said(Struct, frozen=True):
+    """The answer to one question.
+
+    ``lines`` is the probability by line: one contender may speak for several. ``served_by`` tells the contender,
+    when it learns, who was served; no line is called by it.
+    """
+
+    lines: Mapping[str, float]
+    served_by: str = ""
 
 
 class Contender(Protocol):
@@ -31,7 +41,8 @@ def ask(questions: Sequence[Question], contender: Contender) -> dict[str, list[f
     Labels due at the moment of a question are learned before it, in order of their due times.
 
     Raises:
-        ValueError: the questions are not in order of time, or an answer is due before its question.
+        ValueError: the questions are not in order of time, an answer is due before its question, or the contender
+            speaks by other lines than before.
     """
     pending: list[tuple[float, int, Said]] = []
     lines: dict[str, list[float]] = {}
@@ -45,15 +56,23 @@ def ask(questions: Sequence[Question], contender: Contender) -> dict[str, list[f
             _, asked, answer = heapq.heappop(pending)
             contender.learn(questions[asked], said=answer)
         said = contender.say(question.values)
-        for line, probability in said.items():
+        if place and said.lines.keys() != lines.keys():
+            msg = f"question {place} is answered by {sorted(said.lines)}, those before it by {sorted(lines)}"
+            raise ValueError(msg)
+        for line, probability in said.lines.items():
             lines.setdefault(line, []).append(probability)
         heapq.heappush(pending, (question.due, place, said))
     return lines
 
 
-def judge(questions: Sequence[Question], contender: Contender) -> dict[str, figures.Figures]:
-    """The figures of the second half of the questions, by line."""
+def judged(questions: Sequence[Question], contender: Contender) -> dict[str, Scored]:
+    """What was said to the second half of the questions, with the labels, by line."""
     half = len(questions) // 2
     labels = [question.label for question in questions[half:]]
     said = ask(questions, contender)
-    return {line: figures.of(list(zip(scores[half:], labels, strict=True))) for line, scores in said.items()}
+    return {line: list(zip(scores[half:], labels, strict=True)) for line, scores in said.items()}
+
+
+def judge(questions: Sequence[Question], contender: Contender) -> dict[str, figures.Figures]:
+    """The figures of the second half of the questions, by line."""
+    return {line: figures.of(scored) for line, scored in judged(questions, contender).items()}

@@ -6,9 +6,19 @@ In go a task and which contestants a track has, out come figures. Equal tasks gi
 import time
 from collections.abc import Callable
 
-from bench.quality import contenders, drift, harness, rivals, simulated
-from bench.quality.figures import Figures
-from bench.quality.goals import BATCH, LEARNING, SCORING, SERVED
+from bench.quality import contenders, differences, drift, figures, harness, rivals, simulated
+from bench.quality.figures import Scored
+from bench.quality.goals import (
+    AS_SHIPPED,
+    BASE_RATE,
+    BATCH,
+    LEARNING,
+    LIGHTGBMS,
+    SCORING,
+    SERVED,
+    SUFFIX,
+    WINDOWED,
+)
 from bench.quality.report import Measured
 from bench.quality.task import Task
 
@@ -18,17 +28,19 @@ from needstream.models.pair_scorer import PairScorer
 from needstream.models.rules import Rules
 
 SCORED_TOGETHER = 500
-PACK_MODELS = 6
+PACK_MODELS = 7
+"""As many as the bank pack declares."""
 TRACK = "learning of every contestant, refits and standings included, per example"
 _ROUNDS = 20
 
 
-def measure(task: Task, rules: Rules) -> Measured:
-    """The figures of one task, by line."""
-    tracked = contenders.Tracked(task.features, rules)
-    lines: dict[str, Figures] = {}
-    for contender in (tracked, *_others(task)):
-        lines |= harness.judge(task.questions, contender)
+def measure(task: Task, rules: Rules, *, as_shipped: bool = True) -> Measured:
+    """The figures of one task, by line; ``as_shipped`` asks a track with the packs' own declaration too."""
+    tracks = _tracks(task.features, rules, as_shipped=as_shipped)
+    said: dict[str, Scored] = {}
+    for contender in (*tracks, *_others(task)):
+        said |= harness.judged(task.questions, contender)
+    rivals_told = [line for line in (BASE_RATE, *LIGHTGBMS) if line in said]
     return Measured(
         task=task.name,
         group=task.group,
@@ -40,21 +52,31 @@ def measure(task: Task, rules: Rules) -> Measured:
         examples=len(task.questions),
         positives=task.positives(),
         matured=task.matured(),
-        champion=tracked.champion,
-        lines=lines,
+        champion=tracks[0].champion,
+        champion_as_shipped=tracks[1].champion if as_shipped else "",
+        lines={line: figures.of(scored) for line, scored in said.items()},
+        differences={
+            line: {rival: differences.between(said[line], said[rival]) for rival in rivals_told}
+            for line in (SERVED, AS_SHIPPED)
+            if line in said
+        },
     )
 
 
-def recover(seed: int, rules: Rules) -> dict[str, drift.Recovery]:
-    """How the served score and the batch baseline come back after a drift, by line."""
+def recover(seed: int, rules: Rules, *, as_shipped: bool = True) -> dict[str, drift.Recovery]:
+    """How the served scores and the batch baselines come back after a drift, by line."""
     task = next(iter(simulated.tasks(seed)))
     questions = drift.questions([question.values for question in task.questions], seed)
     labels = [question.label for question in questions]
-    said = harness.ask(questions, contenders.Tracked(task.features, rules))
-    scores = {SERVED: said[SERVED]}
+    asked: list[harness.Contender] = [*_tracks(task.features, rules, as_shipped=as_shipped)]
     if BATCH not in rivals.missing():
-        scores |= harness.ask(questions, rivals.LightGbm(len(questions)))
-    return {line: drift.recovery(each, labels) for line, each in scores.items()}
+        asked.append(rivals.LightGbm(len(questions)))
+        asked.append(rivals.LightGbm(len(questions), WINDOWED, newest=len(questions) // rivals.WINDOW))
+    scores: dict[str, list[float]] = {}
+    for contender in asked:
+        scores |= harness.ask(questions, contender)
+    kept = (SERVED, AS_SHIPPED, BATCH, WINDOWED)
+    return {line: drift.recovery(scores[line], labels) for line in kept if line in scores}
 
 
 def clock(task: Task, rules: Rules) -> dict[str, float]:
@@ -77,13 +99,20 @@ def clock(task: Task, rules: Rules) -> dict[str, float]:
     return {SCORING: scoring_us, LEARNING: learning_us, TRACK: track_us}
 
 
+def _tracks(features: tuple[str, ...], rules: Rules, *, as_shipped: bool) -> list[contenders.Tracked]:
+    tracks = [contenders.Tracked(features, rules)]
+    if as_shipped:
+        tracks.append(contenders.Tracked(features, contenders.SHIPPED, suffix=SUFFIX))
+    return tracks
+
+
 def _others(task: Task) -> list[harness.Contender]:
     found: list[harness.Contender] = [contenders.BaseRate()]
     if task.recency is not None:
         found.append(contenders.Recency(task.features, task.recency))
     missing = rivals.missing()
     if BATCH not in missing:
-        found.append(rivals.LightGbm(len(task.questions)))
+        found += rivals.all_of(len(task.questions))
     if rivals.VOWPAL not in missing:
         found.append(rivals.VowpalWabbit(len(task.features)))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from bench.quality import goals
+from bench.quality.differences import Differences
 from bench.quality.drift import Recovery
 from bench.quality.figures import Figures
 from bench.quality.goals import Verdict
@@ -17,7 +18,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-_COLUMNS = ("AUC", "AUC win", "PR-AUC", "log loss", "ll win", "Brier", "ECE")
+_COLUMNS = ("AUC", "AUC win", "PR-AUC", "log loss", "ll win", "Brier", "ECE", "said/came")
 _READINGS: tuple[goals.Reading, ...] = (
     lambda each: each.auc,
     lambda each: each.auc_windows,
@@ -26,6 +27,14 @@ _READINGS: tuple[goals.Reading, ...] = (
     lambda each: each.log_loss_windows,
     lambda each: each.brier,
     lambda each: each.ece,
+    lambda each: each.said_to_came,
+)
+
+
+_GOALS_NOTE = (
+    "Met or missed is by the plain number. Behind it stands the difference to the rival (where there are several, the",
+    "best one) ± its standard error; up to two of them it is no clear difference. A line whose log loss is not below",
+    "that of the base rate has learned nothing, whatever its other verdicts say.",
 )
 
 
@@ -43,13 +52,16 @@ class Measured(Struct, frozen=True, kw_only=True):
     positives: int
     matured: int
     champion: str
+    champion_as_shipped: str = ""
     lines: dict[str, Figures]
+    differences: dict[str, dict[str, Differences]] = {}
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Everything that was measured; ``skipped`` says what was not, and why."""
+    """Everything that was measured; ``skipped`` says what was not, and why, ``lines`` who a judged line is."""
 
     command: str
+    lines: dict[str, str]
     versions: dict[str, str]
     tasks: list[Measured]
     drift: dict[str, list[Recovery]]
@@ -71,18 +83,20 @@ def summary(measured: Measured) -> str:
     told = [
         f"{line} AUC {figures.auc if figures.auc is None else format(figures.auc, '.4f')}, "
         f"log loss {figures.log_loss:.4f}, ECE {figures.ece:.4f}"
-        for line in (goals.SERVED, goals.BATCH)
+        for line in (goals.SERVED, goals.AS_SHIPPED, goals.BATCH)
         if (figures := measured.lines.get(line)) is not None
     ]
     return f"{measured.task}: {'; '.join(told)}"
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the tables."""
+    """Print who is judged, and the tables."""
+    for line, told in report.lines.items():
+        console.print(f"{line}: {told}", highlight=False)
     for group, tasks in grouped(report.tasks).items():
         table = Table(*("", *_COLUMNS), title=_title(group, tasks), title_justify="left")
         for line, cells in _lines(tasks):
-            table.add_row(line, *cells, style="bold" if line == goals.SERVED else None)
+            table.add_row(line, *cells, style="bold" if line in report.lines else None)
         console.print(table)
     for text in _after(report):
         console.print(text, highlight=False)
@@ -93,26 +107,25 @@ def write(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rounded = _rounded(msgspec.to_builtins(report))
     (folder / "quality.json").write_bytes(msgspec.json.format(msgspec.json.encode(rounded), indent=1) + b"\n")
-    (folder / "quality.md").write_text("\n".join(_markdown(report)) + "\n", encoding="utf-8")
+    (folder / "quality.md").write_text("\n".join(markdown(report)) + "\n", encoding="utf-8")
 
 
-def _markdown(report: Report) -> list[str]:
+def markdown(report: Report) -> list[str]:
+    """The report as lines of Markdown."""
     text = ["# Quality", "", f"`{report.command}`", ""]
     text.append(", ".join(f"{name} {version}" for name, version in report.versions.items()))
     text.append("")
     text.append("Figures are of the second half of each stream, asked at question time, learned when due.")
     text.append("Windows are ten runs of equal length. Several seeds: mean ± standard deviation.")
+    text.append("said/came is the mean score over the share of positives.")
+    text += ["", *(f"- {line}: {told}" for line, told in report.lines.items())]
     for group, tasks in grouped(report.tasks).items():
         text += ["", f"## {group}", "", f"{_title(group, tasks)}. {tasks[0].source}; {tasks[0].licence}.", ""]
         if tasks[0].note:
             text += [f"Note: {tasks[0].note}.", ""]
         text += ["| | " + " | ".join(_COLUMNS) + " |", "| --- |" + " ---: |" * len(_COLUMNS)]
         text += [f"| {line} | " + " | ".join(cells) + " |" for line, cells in _lines(tasks)]
-    text += ["", "## Goals", "", "| task | goal | measured | limit | |", "| --- | --- | ---: | ---: | --- |"]
-    text += [
-        f"| {each.task} | {each.goal} | {_number(each.number)} | {_number(each.limit)} | {_met(each)} |"
-        for each in report.verdicts
-    ]
+    text += ["", "## Goals", "", *_GOALS_NOTE, "", *_goals_table(report)]
     text += ["", "## Drift, cost, and what was left out", ""]
     return text + [f"- {line}" for line in _after(report, goals_too=False)]
 
@@ -123,6 +136,8 @@ def _title(group: str, tasks: Sequence[Measured]) -> str:
     seeds = f", {len(tasks)} seeds" if len(tasks) > 1 else ""
     champions = ", ".join(dict.fromkeys(task.champion for task in tasks if task.champion))
     served = f", served by {champions}" if champions else ""
+    shipped = ", ".join(dict.fromkeys(task.champion_as_shipped for task in tasks if task.champion_as_shipped))
+    served += f" (as shipped: {shipped})" if shipped else ""
     return (
         f"{group}: {examples:,} examples, {positives:,} positive, {tasks[0].features} features, "
         f"label delay {tasks[0].delay}{seeds}{served}"
@@ -149,19 +164,58 @@ def _after(report: Report, *, goals_too: bool = True) -> list[str]:
     text += [f"{name}: {number:.2f} µs" for name, number in report.timing.items()]
     text += [f"left out: {name}: {reason}" for name, reason in report.skipped.items()]
     if goals_too:
-        judged = [each for each in report.verdicts if each.met is not None]
-        met = sum(each.met is True for each in judged)
-        text.append(f"{met} of {len(judged)} goals met{'; missed:' if met < len(judged) else ''}")
-        text += [
-            f"  {each.task}: {each.goal}: {_number(each.number)}, limit {_number(each.limit)}"
-            for each in judged
-            if not each.met
-        ]
+        for line in report.lines:
+            text += _missed(line, [each for each in report.verdicts if each.line == line and each.met is not None])
     return text
 
 
+def _missed(line: str, judged: Sequence[Verdict]) -> list[str]:
+    missed = [each for each in judged if not each.met]
+    unclear = sum(_is_clear(each) is False for each in missed)
+    text = [
+        f"{line}: {len(judged) - len(missed)} of {len(judged)} goals met, {len(missed)} missed, {unclear} unclearly"
+    ]
+    text += [
+        f"  {each.task}: {each.goal}: {_number(each.number)}, limit {_number(each.limit)}: {_met(each)}"
+        for each in missed
+    ]
+    return text
+
+
+def _goals_table(report: Report) -> list[str]:
+    """One row per goal, two columns per judged line."""
+    rows: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for each in report.verdicts:
+        rows.setdefault((each.task, each.goal), {})[each.line] = each
+    text = ["| task | goal | limit | " + " ".join(f"{line} | |" for line in report.lines)]
+    text.append("| --- | --- | ---: |" + " ---: | --- |" * len(report.lines))
+    for (task, goal), by_line in rows.items():
+        limit = next(_number(each.limit) for each in by_line.values())
+        cells = [
+            f"{_number(by_line[line].number)} | {_met(by_line[line])}" if line in by_line else " | "
+            for line in report.lines
+        ]
+        text.append(f"| {task} | {goal} | {limit} | " + " | ".join(cells) + " |")
+    return text
+
+
+def _is_clear(verdict: Verdict) -> bool | None:
+    return None if verdict.difference is None else verdict.difference.is_clear()
+
+
 def _met(verdict: Verdict) -> str:
-    return "cannot be compared" if verdict.met is None else "met" if verdict.met else "**missed**"
+    """The verdict, and beside it the difference, whether it is a clear one, and whether anything was learned."""
+    told = ["cannot be compared" if verdict.met is None else "met" if verdict.met else "**missed**"]
+    if verdict.difference is not None:
+        error = "?" if verdict.difference.error is None else f"{verdict.difference.error:.4f}"
+        told.append(f"{verdict.difference.by:+.4f} ± {error}")
+    if _is_clear(verdict) is False:
+        told.append("no clear difference")
+    if verdict.said_to_came is not None:
+        told.append(f"said/came {verdict.said_to_came:.2f}")
+    if not verdict.learned:
+        told.append("learned nothing")
+    return ", ".join(told)
 
 
 def _number(number: float | None) -> str:

@@ -15,6 +15,7 @@ MARKETING = "bank_marketing: UCI Bank Marketing, S. Moro, P. Rita, P. Cortez, DO
 MARKETING_DAYS = 900
 SHOPPERS = "online_shoppers: UCI Online Shoppers, C. O. Sakar and Y. Kastro, DOI 10.24432/C5F88Q"
 SHOPPERS_DAYS = 300
+SHOPPERS_NOTE = "the features are totals at the end of the session, and so know what a question amid it could not"
 LICENCE = "CC BY 4.0"
 
 _LATE_DAYS = 7
@@ -36,7 +37,10 @@ def marketing(path: Path) -> Iterator[Task]:
 
 
 def shoppers(path: Path) -> Iterator[Task]:
-    """Does the session end in a purchase? With and without the page values, which know something of it."""
+    """Does the session end in a purchase? With and without the page values, which know something of it.
+
+    The rows hold the whole session's totals, its end included.
+    """
     rows, labels = [], []
     for told in converted.rows(path):
         labels.append(told.pop("Revenue") == "True")
@@ -49,6 +53,7 @@ def shoppers(path: Path) -> Iterator[Task]:
 
 
 def _with_delays(name: str, rows: list[Row], *, labels: list[bool], source: str, days: int) -> Iterator[Task]:
+    note = SHOPPERS_NOTE if source == SHOPPERS else ""
     features, vectors = dense(rows)
     step_s = days * DAY_S / len(vectors)
     for late_days in (0, _LATE_DAYS):
@@ -66,6 +71,7 @@ def _with_delays(name: str, rows: list[Row], *, labels: list[bool], source: str,
             features=features,
             questions=questions,
             recency="pdays" if "pdays" in features else None,
+            note=note,
         )
 
 

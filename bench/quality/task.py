@@ -1,7 +1,9 @@
 """What a contender is asked: questions in order of time, each answered when its label is due.
 
-In go rows of named numbers, out comes a task of vectors of one width. Features are read from what was
-known strictly before the answer, and the label is for the harness alone until it is due.
+In go rows of named numbers, out comes a task of vectors of one width. Features are read from what was known strictly
+before the answer, and the label is for the harness alone until it is due. Two data sets cannot keep to that: the
+shoppers' rows are totals at the end of the session that is asked about, and from the calls those that came to nothing
+(``PHANTOM``) are left out, which no one knew when they began. The notes of these tasks say so.
 """
 
 from collections.abc import Iterable

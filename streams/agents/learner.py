@@ -91,7 +91,9 @@ class LearnerAgent:
             learned, self._unacknowledged = self._unacknowledged, []
             decided, self._decided = self._decided, []
             if touched:
-                standings = await self._aside(lambda: [self._learner.publish(name) for name in sorted(touched)])
+                standings = await self._aside(lambda: [self._learner.standing(name) for name in sorted(touched)])
+                for standing in standings:
+                    self._learner.serve(standing)
                 await self._models.publish(standings, decided)
                 self._metrics.models.show(self._learner, standings)
                 self._metrics.models.decide(decided)
@@ -104,15 +106,17 @@ class LearnerAgent:
         A new assignment goes on from what is published. Before the first batch of a partition the learner reads back
         what was learned shortly before it.
         """
-        if generation != self._generation:
-            self._learner.begin_anew(await self._models.newest())
-            self._recalled = set()
-            self._decided = []
-            self._generation = generation
-        if first.partition not in self._recalled:
-            most = self._learner.recalls()
-            self._learner.recall(await self._examples.before(first.partition, first.offset, most=most))
-            self._recalled.add(first.partition)
+        async with self._round:
+            if generation != self._generation:
+                self._learner.begin_anew(await self._models.newest())
+                self._recalled, self._touched = set(), set()
+                self._decided, self._unacknowledged = [], []
+                self._generation = generation
+            if first.partition not in self._recalled:
+                most = self._learner.recalls()
+                earlier = await self._examples.before(first.partition, first.offset, most=most)
+                await self._aside(lambda: self._learner.recall(earlier))
+                self._recalled.add(first.partition)
         return generation == self._app.consumer_generation_id
 
     async def _take(self, event: EventT[Any]) -> None:

@@ -1,5 +1,6 @@
 """``needstream evaluate``: what the recorded scores of the models were worth, beside baselines."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def evaluate(
     ] = None,
     pack: options.PackName = "bank",
     report: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write one page of HTML with pictures here.")
+        Path | None, typer.Option(dir_okay=False, writable=True, help="Write one page of HTML with pictures here.")
     ] = None,
     recorded_only: Annotated[
         bool, typer.Option("--recorded-only", help="Judge what was recorded; train no baseline, run nothing again.")
@@ -53,6 +54,8 @@ def evaluate(
     if source is None and not examples:
         msg = "give --input, --examples or both"
         raise typer.BadParameter(msg, param_hint="--input")
+    if report is not None:
+        _check_folder(report.parent)
     definitions = loader.load(pack)
     errors = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="needstream-") as scratch, errors.status("reading") as status:
@@ -91,6 +94,13 @@ def evaluate(
         )
     if report is not None:
         console.print(f"pictures and slices: {report}", markup=False, soft_wrap=True)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        msg = f"{folder} is no folder to write to; make it first, or name a file in another"
+        raise typer.BadParameter(msg, param_hint="--report")
 
 
 def _replay(definitions: Definitions, source: Path, *, target: Path) -> None:

@@ -23,6 +23,9 @@ _TICKS = 5
 _DATES = 6
 _LABEL_GAP = 14
 _MARK_GAP = 17
+_PLACES = 10
+_SAME = 1e-9
+"""Values that lie closer than this, relative to their size, are one: no tick fits between them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -136,18 +139,21 @@ def swatch(style: int) -> str:
 
 def ticks(low: float, high: float) -> list[float]:
     """About five round values that enclose ``low`` and ``high``; at least two."""
-    span = high - low if high > low else max(abs(high), 0.1)
+    if high - low <= _SAME * max(1.0, abs(high)):
+        low = high
+    span = high - low or max(abs(high), 0.1)
     rough = span / (_TICKS - 1)
     unit = 10.0 ** floor(log10(rough))
     step = next(unit * each for each in (1, 2, 2.5, 5, 10) if unit * each >= rough * 0.999)
     begin = floor(low / step + 1e-9)
     end = max(begin + 1, -floor(-high / step + 1e-9))
-    return [round(place * step, 10) for place in range(begin, end + 1)]
+    return [round(place * step, _PLACES) for place in range(begin, end + 1)]
 
 
 def _tick(value: float, rows: Sequence[float]) -> str:
     step = rows[1] - rows[0]
-    return f"{value:.{next(places for places in range(9) if abs(round(step, places) - step) < step * 1e-6)}f}"
+    exact = (places for places in range(_PLACES) if abs(round(step, places) - step) < step * 1e-6)
+    return f"{value:.{next(exact, _PLACES)}f}"
 
 
 def _dates(first_ms: int, last_ms: int) -> list[tuple[int, str]]:

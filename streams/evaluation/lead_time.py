@@ -1,9 +1,10 @@
 """How early the score was high: days from the first score over a threshold to what it warned of.
 
 In goes a history, out come lead times of episodes. An episode of a need is a customer's run of positive predictions,
-each within a horizon of the one before; the lead is to the first conversion after the score. An episode of churn is a
-run of positive predictions; the lead is to the customer's last own activity, and scores count from 60 days before that
-until the label is certain.
+each within a horizon of the one before; the lead is to the first conversion after the score, taken for the middle of
+the bracket in which it must lie, or for a decline to the end of the horizon. An episode of churn is a run of positive
+predictions; the lead is to the customer's last own activity, and scores count from 60 days before that until the label
+is certain.
 """
 
 import numpy as np

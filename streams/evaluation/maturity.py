@@ -73,6 +73,9 @@ class Brackets(Struct, frozen=True):
 def brackets(history: History) -> Brackets:
     """When the fact first showed after each prediction, as closely as the customer's other examples tell."""
     earliest, latest = history.due_ms.copy(), history.due_ms.copy()
+    if not history.facts:
+        # A decline is measured at the end of the horizon: no neighbour tells of it earlier.
+        return Brackets(earliest, latest)
     last_ms = _last_fact_ms(history)
     for places in by_customer(history.customers):
         for place in places:

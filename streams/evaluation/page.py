@@ -70,8 +70,11 @@ The mean over windows does not reward a model for knowing how the share of posit
 <li><b>Baselines</b> are asked at the same moments and get each label as late as the served score did.</li>
 <li><b>Label maturity</b>: what somebody would see who judged at that age and took what is not visible for the other
 class. When a label became visible is estimated from the customer's neighbouring predictions.</li>
-<li><b>Lead time</b>: from the first score over the threshold to the conversion; for churn to the last own activity,
-counting scores from 60 days before it until the label was certain. Negative days: after it.</li>
+<li><b>What the delay of labels costs</b>: labels at once cannot be had, and their figures are an upper bound, because
+neighbouring questions of one customer share their label. The difference is the most that waiting can cost.</li>
+<li><b>Lead time</b>: from the first score over the threshold to the conversion, taken for the middle of its bracket;
+for churn to the last own activity, counting scores from 60 days before it until the label was certain. Negative days:
+after it. For a decline to the end of the horizon.</li>
 </ul>"""
 
 

@@ -17,6 +17,10 @@ _MEASURES = ("AUC", "±", "PR-AUC", "log loss", "Brier", "ECE")
 _BEST = " class='best'"
 _SIGNS = ("-", charts.DASH)
 _ENDS = {"positives": "the conversion", "negatives": "the last own activity", "": "the end of the horizon"}
+_ESTIMATED = (
+    " When that was is not recorded: it is taken for the middle of the bracket that the customer's neighbouring "
+    "predictions leave."
+)
 _NOISY = 30
 """Positives below which the figures are said to be mostly chance."""
 
@@ -125,7 +129,11 @@ def delay(model: ModelReport) -> str:
     for each in model.delay:
         for name, figures in (("true delay", each.delayed), ("at once", each.at_once)):
             rows.append(((f"{each.kind}, {name}", *_figures(figures)), ""))
-    told = "The same contestants run again over the same examples, told each label when it was known, and at once."
+    told = (
+        "The same contestants run again over the same examples, told each label when it was known, and at once. "
+        "At once is an upper bound: neighbouring questions of one customer share their label, so the label of one "
+        "gives that of the next away."
+    )
     costs = "; ".join(
         f"{cost.kind} {cost.score_us:.0f} µs per score and {cost.learn_us:.0f} µs per lesson" for cost in model.costs
     )
@@ -146,7 +154,7 @@ def lead_times(model: ModelReport) -> str:
         rows.append(((f"{each.rule}: {each.threshold:.3g}", *counts, *days), ""))
     head = ("threshold", "episodes", "reached", "scores over it", "of them right")
     days_head = ("median days", "10th percentile", "90th", "to label, median")
-    told = f"Days from the first score over the threshold to {end}."
+    told = f"Days from the first score over the threshold to {end}.{_ESTIMATED if model.early == 'positives' else ''}"
     return "<h3>Lead time</h3>" + _table(told, (*head, *days_head), rows=rows)
 
 

@@ -41,6 +41,11 @@ def compared(told: Report, *, measure: str, title: str) -> Table:
 def times(told: Report) -> Table:
     """What waiting for labels costs the champion, and how early the score was high."""
     table = _table("labels visible at half the horizon, AUC with late labels and with labels at once, lead time")
+    table.caption = (
+        "AUC at once is an upper bound: neighbouring questions of one customer share their label.\n"
+        "The lead of a need is to the middle of the bracket in which the conversion must lie."
+    )
+    table.caption_justify = "left"
     for name in ("model", "visible", "AUC late", "at once", "episodes", "reached", "lead"):
         table.add_column(name, justify="left" if name == "model" else "right")
     for model in told.models:

@@ -20,6 +20,7 @@ from needstream.streams.pipeline.refusals import DefinitionError
 
 _FILES = ("pack.yaml", "models.yaml", "scenarios.yaml")
 _NAMED = ("scenarios", "models")
+_WORDS = "words"
 _IN_A_KEY = "key` in `"
 _SOME_KEY = "..."
 """How msgspec writes the key of a mapping whose value is wrong."""
@@ -104,6 +105,8 @@ class _Source:
         problem, _, where = str(error).partition(" - at `")
         is_key = where.startswith(_IN_A_KEY)
         trail = _parsed(where.removeprefix(_IN_A_KEY).rstrip("`").removeprefix("$"))
+        if trail[:2] == (_WORDS, _SOME_KEY):
+            trail = (_WORDS, self._wrong_words(), *trail[2:])
         if is_key:
             wrong = next(key for key in self._value_at(trail) if not expectations.is_key(trail, key))
             return self.refusal((*trail, wrong), f"there is no such key; write {expectations.keys_at(trail)}")
@@ -115,8 +118,19 @@ class _Source:
             valid = expectations.valid_at((*trail, missing[1]))
             return self.refusal(trail, f"{missing[1]} is missing; write {valid}")
         valid = expectations.valid_at(trail)
+        if trail[:1] == (_WORDS,) and (fields := expectations.fields_at(trail)):
+            valid = f"{valid} of {' and '.join(fields)}, each a text"
         found = self._found(trail)
         return self.refusal(trail, f"found {found}; write {valid}" if valid else f"found {found}: {problem}")
+
+    def _wrong_words(self) -> str:
+        """The first entry of ``words`` that does not have its form; msgspec does not tell which it is."""
+        for name, texts in self.declared[_WORDS].items():
+            try:
+                msgspec.convert(texts, packs.Texts)
+            except msgspec.ValidationError:
+                return str(name)
+        return _SOME_KEY
 
     def _note(self, key: str, lines: dict[Trail, int], *, path: Path, origins: list[int] | None) -> None:
         for trail, line in lines.items():

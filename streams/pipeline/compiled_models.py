@@ -147,8 +147,8 @@ def _check_can_learn(kind: str, declared: packs.Model, *, place: str) -> None:
     if not contestants.is_available(kind):
         problem = f"{kind!r} needs LightGBM, which is not installed here"
         raise DefinitionError(place, f"{problem}; pip install 'needstream[batch]', or leave it out")
-    if declared.feedback != "at_horizon" and contestants.is_rebuilt(kind):
-        problem = f"{kind!r} is built anew after a restart, and would lose the weights of corrected feedback"
+    if declared.feedback != "at_horizon" and contestants.keeps_examples(kind):
+        problem = f"{kind!r} looks at examples again, and would lose the weights of corrected feedback"
         raise DefinitionError(place, f"{problem}; leave it out, or write feedback: at_horizon")
 
 

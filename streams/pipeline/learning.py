@@ -21,6 +21,7 @@ def _rules(model: CompiledModel, definitions: Definitions, *, watches: bool) -> 
         promotion=definitions.pack.promotion,
         target=declared.threshold,
         enter_score=declared.enter_score,
+        horizon_ms=model.horizon_ms,
         assumes=assumes,
         watches=watches,
     )

@@ -1,7 +1,7 @@
 """Reasons: a model's score in plain words, what points to it and what points away from it.
 
 In go an explanation whose parts sum to the logit, out come evidence, codes for machines and one sentence per language.
-It says what a score goes together with, never what causes it; a feature at its mean or of next to no weight is silent.
+It says what a score goes together with, never what causes it; what is about its mean or of next to no weight is silent.
 """
 
 from collections.abc import Iterable

@@ -5,6 +5,7 @@ import pytest
 from bench.quality import figures, goals
 from bench.quality.drift import Recovery
 from bench.quality.figures import Figures
+from bench.quality.goals import Verdict
 
 
 def _scored(count: int, seed: int = 1) -> list[tuple[float, bool]]:
@@ -80,22 +81,74 @@ def _figures(auc: float, loss: float) -> Figures:
         log_loss_windows=loss,
         brier=0.1,
         ece=0.02,
+        said_to_came=1.1,
     )
 
 
-def _met(served: Figures, batch: Figures) -> list[bool | None]:
-    return [verdict.met for verdict in goals.verdicts({"task": [{goals.SERVED: served, goals.BATCH: batch}]})]
+STATED = f"not worse than {goals.BATCH}"
 
 
-def test_score_worse_than_the_batch_model_misses_its_goal() -> None:
-    assert [True, True, False, False, True] == _met(_figures(0.8, 0.31), _figures(0.8, 0.3))
-    assert [False, False, True, True, True] == _met(_figures(0.79, 0.3), _figures(0.8, 0.3))
+def _verdicts(lines: dict[str, Figures], line: str = goals.SERVED) -> dict[str, Verdict]:
+    return {verdict.goal: verdict for verdict in goals.verdicts({"task": [lines]}, line=line)}
 
 
-def test_goal_without_a_batch_model_is_neither_met_nor_missed() -> None:
-    found = goals.verdicts({"task": [{goals.SERVED: _figures(0.8, 0.3)}]})
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        (_figures(0.8, 0.31), {"AUC": True, "AUC, windows": True, "log loss": False, "log loss, windows": False}),
+        (_figures(0.79, 0.3), {"AUC": False, "AUC, windows": False, "log loss": True, "log loss, windows": True}),
+    ],
+)
+def test_score_worse_than_the_batch_model_misses_its_goal(served: Figures, expected: dict[str, bool]) -> None:
+    found = _verdicts({goals.SERVED: served, goals.BATCH: _figures(0.8, 0.3)})
 
-    assert [None, None, None, None, True] == [verdict.met for verdict in found]
+    assert expected == {name: found[f"{name} {STATED}"].met for name in expected}
+
+
+def test_goal_without_a_rival_is_neither_met_nor_missed() -> None:
+    found = _verdicts({goals.SERVED: _figures(0.8, 0.3)})
+
+    assert {True} == {found[goal].met for goal in found if goal == "calibration error"}
+    assert {None} == {found[goal].met for goal in found if goal != "calibration error"}
+
+
+def test_best_rival_is_the_best_one_by_each_figure() -> None:
+    lines = {
+        goals.SERVED: _figures(0.8, 0.3),
+        goals.BATCH: _figures(0.7, 0.4),
+        goals.CALIBRATED: _figures(0.7, 0.2),
+        goals.SMALL_TREES: _figures(0.9, 0.5),
+    }
+
+    found = _verdicts(lines)
+
+    best = {name: found[f"{name} not worse than {goals.BEST}"] for name in ("AUC", "log loss")}
+    assert {"AUC": goals.SMALL_TREES, "log loss": goals.CALIBRATED} == {name: each.rival for name, each in best.items()}
+    assert [False, False] == [each.met for each in best.values()]
+    assert found[f"AUC {STATED}"].met
+    assert found[f"log loss {STATED}"].met
+
+
+@pytest.mark.parametrize(("loss", "learned"), [(0.29, True), (0.3, False), (0.31, False)])
+def test_line_that_does_not_beat_the_base_rate_has_learned_nothing(loss: float, learned: bool) -> None:
+    lines = {
+        goals.BASE_RATE: _figures(0.5, 0.3),
+        goals.BATCH: _figures(0.5, 0.4),
+        goals.AS_SHIPPED: _figures(0.8, loss),
+    }
+
+    found = _verdicts(lines, goals.AS_SHIPPED)
+
+    goal = found.pop("log loss below the base rate")
+    assert learned is goal.met
+    assert {learned} == {verdict.learned for verdict in found.values()}
+
+
+def test_mean_score_is_told_beside_the_calibration_error() -> None:
+    found = _verdicts({goals.SERVED: figures.of([(0.02, False)] * 99 + [(0.02, True)])})
+
+    assert found["calibration error"].met
+    assert found["calibration error"].said_to_came == pytest.approx(2.0)
 
 
 def test_seeds_are_judged_by_their_mean() -> None:
@@ -109,3 +162,13 @@ def test_recovery_may_take_twice_the_examples_of_the_batch_model(ours: int | Non
     served, batch = (Recovery(before=0.3, worst=0.5, examples=count) for count in (ours, 1000))
 
     assert met is goals.recovered({goals.SERVED: [served], goals.BATCH: [batch]}).met
+
+
+def test_two_lines_that_never_recover_cannot_be_compared() -> None:
+    never = [Recovery(before=0.3, worst=0.5, examples=None)]
+
+    found = goals.recovered(
+        {goals.AS_SHIPPED: never, goals.WINDOWED: never}, line=goals.AS_SHIPPED, rival=goals.WINDOWED
+    )
+
+    assert found.met is None

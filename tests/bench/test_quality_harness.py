@@ -15,10 +15,10 @@ class Diary:
 
     def say(self, values: Sequence[float]) -> Said:
         self.met.append(("asked", values[0]))
-        return {"diary": values[0] / 100}
+        return Said({"diary": values[0] / 100}, f"diary {values[0]}")
 
     def learn(self, question: Question, *, said: Said) -> None:
-        assert said == {"diary": question.values[0] / 100}
+        assert said == Said({"diary": question.values[0] / 100}, f"diary {question.values[0]}")
         self.met.append(("learned", question.values[0]))
 
 
@@ -29,7 +29,7 @@ class Cheat:
         self._known: dict[tuple[float, ...], bool] = {}
 
     def say(self, values: Sequence[float]) -> Said:
-        return {"cheat": float(self._known.get(tuple(values), 0.5))}
+        return Said({"cheat": float(self._known.get(tuple(values), 0.5))})
 
     def learn(self, question: Question, *, said: Said) -> None:
         self._known[question.values] = question.label
@@ -92,6 +92,15 @@ def test_figures_are_of_the_second_half() -> None:
 def test_questions_out_of_order_are_refused(questions: list[Question]) -> None:
     with pytest.raises(ValueError, match="out of order"):
         harness.ask(questions, Diary())
+
+
+def test_contender_that_speaks_by_other_lines_than_before_is_refused() -> None:
+    class Turncoat(Diary):
+        def say(self, values: Sequence[float]) -> Said:
+            return Said({f"line of {values[0]}": 0.5})
+
+    with pytest.raises(ValueError, match="question 1 is answered by"):
+        harness.ask([_question(number, delay=9) for number in range(2)], Turncoat())
 
 
 def test_rows_become_vectors_of_one_width_with_zeros_where_nothing_is_said() -> None:

@@ -53,3 +53,14 @@ def test_no_members_teach_nothing() -> None:
     blender.learn({}, label=True)
 
     assert Blend() == blender.export()
+
+
+def test_a_newcomer_has_to_earn_its_trust() -> None:
+    blender, chance = Blender(), random.Random(5)
+    for _ in range(1000):
+        truth = chance.choice([-2.0, 2.0])
+        blender.learn({"pair": truth, "linear": 0.0}, chance.random() < logistic.sigmoid(truth))
+    before, after = (blender.export().shares(names) for names in (("pair", "linear"), ("pair", "linear", "replayed")))
+
+    assert before["pair"] > 0.9
+    assert after["replayed"] < 0.01

@@ -41,7 +41,7 @@ def test_no_words_are_left_of_a_family_that_is_gone() -> None:
             "somewhat fewer logins in about the last week than average (none)",
             "近一周登录次数略少于平均水平（无）",
         ),
-        (0.4, "about the average number of logins in about the last week (none)", "近一周登录次数接近平均水平（无）"),
+        (0.4, "logins in about the last week (none)", "近一周登录次数（无）"),
         (0.5, "somewhat more logins in about the last week than average (none)", "近一周登录次数略多于平均水平（无）"),
         (1.0, "more logins in about the last week than most customers (none)", "近一周登录次数多于多数客户（无）"),
         (
@@ -77,8 +77,19 @@ def test_what_is_called_more_than_most_is_more_than_what_half_have(values: list[
         ("days_since.click.login", 9.0, 1.5, "a longer time without logins than most customers (9 days)", None),
         ("days_since.click.login", 365.0, 2.5, None, "距上次登录的时间远长于多数客户（一年以上或从未）"),
         ("pace.click.login", 0.5, -1.5, "a slower recent pace of logins than most customers (half the usual)", None),
-        ("salary_overdue_days", -5.0, -1.2, None, "工资应到账后的时间短于多数客户（还有 5 天到期）"),
-        ("salary_overdue_days", -5.0, None, "the time since the salary was due (due in 5 days)", None),
+        ("salary_overdue_days", -4.0, -1.2, "the salary is due in 4 days", "距工资应到账还有 4 天"),
+        ("salary_overdue_days", 22.0, 2.5, "the salary is 22 days overdue", "工资已逾期 22 天"),
+        ("salary_overdue_days", 0.4, None, "the salary is less than a day overdue", None),
+        ("salary_overdue_days", 0.0, 0.6, "the salary is due now, or none is known", None),
+        ("count_7d.click.login", 0.6, 1.2, None, "近一周登录次数多于多数客户（约 1 次）"),
+        ("count_7d.click.login", 0.6, 1.2, "more logins in about the last week than most customers (about one)", None),
+        (
+            "count_7d.click.login",
+            0.3,
+            1.2,
+            "more logins in about the last week than most customers",
+            "近一周登录次数多于多数客户",
+        ),
         ("balance_excess", -1200.0, -2.2, None, "余额与平常水平的差额远低于多数客户（低 1,200）"),
         ("balance_ratio", 0.5, None, "the balance relative to its own usual level (half the usual)", None),
     ],
@@ -103,15 +114,15 @@ def test_a_half_life_of_another_length_is_named_for_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("z", "code"),
-    [(1.4, "high.count_7d.click.login"), (-0.5, "low.count_7d.click.login"), (0.2, "usual.count_7d.click.login")],
+    [(1.4, "high.count_7d.click.login"), (-0.5, "low.count_7d.click.login"), (None, "seen.count_7d.click.login")],
 )
-def test_a_code_names_direction_and_feature(z: float, code: str) -> None:
+def test_a_code_names_direction_and_feature(z: float | None, code: str) -> None:
     assert code == feature_words.code(Contribution("count_7d.click.login", 2.0, 1.0, z))
 
 
-def test_a_feature_at_its_mean_does_not_speak() -> None:
-    assert [False, True, True] == [
-        feature_words.is_telling(Contribution("balance", 2.0, 1.0, z)) for z in (0.05, -0.2, None)
+def test_a_feature_about_the_average_does_not_speak() -> None:
+    assert [False, False, True, True] == [
+        feature_words.is_telling(Contribution("balance", 2.0, 1.0, z)) for z in (0.05, -0.49, 0.5, None)
     ]
 
 

@@ -11,7 +11,8 @@ from needstream.models import features, figures
     ("value", "measure", "en", "zh"),
     [
         (0.0, "count", "none", "无"),
-        (0.4, "count", "less than one", "不足 1 次"),
+        (0.5, "count", "about one", "约 1 次"),
+        (1.3, "count", "about one", "约 1 次"),
         (1.0, "count", "1", "1 次"),
         (4.6, "count", "about 5", "约 5 次"),
         (0.5, "days", "less than a day", "不到一天"),
@@ -41,6 +42,14 @@ def test_a_value_is_said_with_its_unit(value: float, measure: str, en: str, zh: 
     shown = figures.said(value, measure)
 
     assert (en, zh) == (shown.en, shown.zh)
+
+
+@pytest.mark.parametrize(
+    ("value", "measure", "expected"),
+    [(0.04, "count", False), (0.05, "count", True), (0.49, "count", True), (0.5, "count", False), (0.3, "days", False)],
+)
+def test_a_count_nearer_to_none_than_to_one_is_a_remainder(value: float, measure: str, expected: bool) -> None:
+    assert expected == figures.is_remainder(value, measure)
 
 
 def test_every_unit_of_a_feature_has_a_measure() -> None:

@@ -13,6 +13,7 @@ import training
 from needstream.models import features, guard
 from needstream.models.guard import Guard
 from needstream.schemas.signals import LabelledExample
+from needstream.schemas.times import DAY_MS
 
 WIDE = tuple(float(place) + 0.5 for place in range(12))
 
@@ -72,6 +73,11 @@ def test_what_the_step_set_aside_stays_so(reason: str) -> None:
         {"contestants": {"linear": math.nan}},
         {"contestants": {"linear": 0.4, "pair": 2.0}},
         {"predicted_at": "2025-03-16T12:00:00.000Z"},
+        {"predicted_at": ""},
+        {"due_at": "zzz"},
+        {"due_at": "2025-03-15T12:00:00"},
+        {"due_at": "2999-03-15T12:00:00.000Z"},
+        {"predicted_at": "1960-03-01T12:00:00.000Z"},
     ],
     ids=str,
 )
@@ -264,3 +270,12 @@ def test_memory_is_bounded_and_holds_no_customer_id() -> None:
     assert guard.NEWEST == len(dominance._newest) == len(dominance._given)
     assert guard.NEWEST == len(copies._newest) == len(copies._customers_of)
     assert {int} == {type(customer) for customer in dominance._given}
+
+
+def test_an_example_is_due_one_horizon_after_it_was_asked() -> None:
+    guard = Guard(horizon_ms=14 * DAY_MS)
+
+    assert ["", "impossible"] == [
+        guard.judge(example(customer_id=name, due_at=due_at))
+        for name, due_at in (("a", "2025-03-15T12:00:00.000Z"), ("b", "2025-03-15T12:00:00.001Z"))
+    ]

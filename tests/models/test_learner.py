@@ -2,10 +2,12 @@
 
 import math
 
+import msgspec
 import pytest
 
 import training
 from needstream.models.learner import PUBLISH_EVERY, Learner
+from needstream.models.recent_ids import REMEMBERED_EXAMPLES
 from needstream.models.rules import Rules
 from needstream.models.scorer import Readiness, Scorer
 from training import labelled
@@ -144,3 +146,15 @@ def test_it_knows_the_examples_it_would_learn(learner: Learner, scorer: Scorer) 
         learner.knows(labelled(*EXAMPLES[0], model="mortgage")),
         of_others.knows(example),
     )
+
+
+def test_a_flood_for_one_model_does_not_make_another_forget_what_it_learned(learner: Learner) -> None:
+    first = labelled(*EXAMPLES[0])
+    learner.learn(first, offset=0)
+    for place in range(REMEMBERED_EXAMPLES + 1):
+        learner.recall(
+            [msgspec.structs.replace(first, model="card", example_id=f"{place}", quarantine="suspected_bot")]
+        )
+    learner.learn(first, offset=90_000)
+
+    assert 1 == learner.standings()[1].version

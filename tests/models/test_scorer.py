@@ -170,3 +170,21 @@ def test_extreme_values_have_a_score() -> None:
 
     assert said is not None
     assert 0.0 <= said <= 1.0
+
+
+def test_a_champion_that_has_hardly_learned_is_cold_however_many_labels_the_track_has() -> None:
+    standing = training.standing_of(400, rules=Rules(champion="pair", challengers=("linear",)))
+    fresh = training.standing_of(10, rules=Rules(champion="linear")).contestants["linear"]
+    changed = msgspec.structs.replace(standing, champion="linear", contestants=standing.contestants | {"linear": fresh})
+    serves = serving()
+    serves.publish(changed)
+
+    assert Score(None, "cold") == serves.scores(PROBES[0])["loan"]
+
+
+def test_pinned_models_do_not_grow_stale() -> None:
+    serves = Scorer({"loan": Readiness(min_labels=1, min_positives=1, stale_ms=DAY_MS)}, is_pinned=True)
+    standing = training.standing_of(60)
+    serves.publish(standing)
+
+    assert "loan-pair-60" == serves.scores(PROBES[0], at_ms=standing.newest_ms + 900 * DAY_MS)["loan"].version

@@ -38,3 +38,19 @@ def _changed(**fields: object) -> bytes:
 def test_what_cannot_have_been_learned_is_refused(body: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         standings.decode(body)
+
+
+def test_a_contestant_of_another_kind_than_it_says_is_refused() -> None:
+    told = msgspec.json.decode(BODY)
+    told["contestants"]["pair"] = told["contestants"]["linear"]
+
+    with pytest.raises(ValueError, match="contestant pair cannot be a model of kind linear"):
+        standings.decode(msgspec.json.encode(told))
+
+
+def test_what_is_usual_has_to_be_of_the_models_features() -> None:
+    told = msgspec.json.decode(BODY)
+    told["anomaly"]["features"][0] = "another"
+
+    with pytest.raises(ValueError, match="other features than the model's"):
+        standings.decode(msgspec.json.encode(told))

@@ -1,9 +1,12 @@
 """A track judges what was said, learns the truth once, and goes on anywhere as if nothing had stopped."""
 
+import random
+
 import msgspec
 import pytest
 
 import training
+from needstream.models import logistic
 from needstream.models import standing as standings
 from needstream.models import track as tracks
 from needstream.models.rules import Rules
@@ -127,3 +130,55 @@ def test_a_contestant_that_cannot_learn_here_does_not_take_part() -> None:
     kinds = Rules(champion="pair", challengers=("linear", "nonesuch")).kinds()  # type: ignore[arg-type]
 
     assert ("pair", "linear") == kinds
+
+
+def test_another_declared_champion_is_served_and_the_contest_begins_anew() -> None:
+    begun = training.standing_of(300, rules=Rules(champion="pair", challengers=("linear",)))
+    changed = Rules(champion="linear", challengers=("pair",))
+
+    standing = Track("loan", training.FEATURES, rules=changed, begin=begun).standing()
+
+    assert ("pair", "linear") == (begun.champion, standing.champion)
+    assert begun.contestants == standing.contestants
+    assert tracks.readied(begun, changed) == standing
+
+
+def test_a_threshold_of_another_target_is_not_served() -> None:
+    track = Track("loan", training.FEATURES, rules=Rules(target=pack.Target(precision=0.6)))
+    for place in range(900):
+        track.learn(_said(place, served=0.9 if EXAMPLES[place][1] else 0.2))
+    chosen = track.standing()
+
+    assert chosen.enter_score is not None
+    assert tracks.readied(chosen, Rules()).enter_score is None
+
+
+def test_a_forest_is_served_as_it_was_until_it_has_learned_as_much_again() -> None:
+    rules = Rules(champion="pair", challengers=("forest",))
+    begun = Track("loan", training.FEATURES, rules=rules)
+    _fed(begun, 0, 60)
+    before = begun.standing()
+    resumed = Track("loan", training.FEATURES, rules=rules, begin=before)
+    for place in range(30, 59):
+        resumed.recall(_said(place))
+    assert before.contestants["forest"] == resumed.standing().contestants["forest"]
+
+    _fed(resumed, 60, 100)
+    assert 69 == resumed.standing().contestants["forest"].version
+
+
+def test_a_champion_whose_line_sets_it_right_is_not_replaced_by_one_that_knows_nothing() -> None:
+    """Raw, the champion loses to the constant; what is served of it does not."""
+    chance = random.Random(3)
+    track = Track("loan", training.FEATURES, rules=Rules(champion="pair", challengers=("linear",)))
+    decisions = []
+    for place in range(3000):
+        truth = chance.choice([-2.0, 2.0])
+        label = chance.random() < logistic.sigmoid(truth)
+        values, _ = EXAMPLES[place % len(EXAMPLES)]
+        said = {"pair": logistic.sigmoid(truth - 2.2), "linear": 0.5}
+        told = {"contestants": said, "example_id": str(place), "customer_id": f"c{place}", "score": None}
+        decisions += track.learn(msgspec.structs.replace(training.labelled(values, label), **told))
+
+    assert [] == decisions
+    assert "pair" == track.standing().champion

@@ -128,6 +128,7 @@ def test_what_cannot_be_read_is_named_in_one_line(
     event = b'{"event_id": "e", "event_time": "2025-01-01T00:00:00Z"}\n'
     (tmp_path / "file").write_bytes(b"a,b\n1,2\n")
     (tmp_path / "empty.csv").touch()
+    (tmp_path / "need-signals.v1.jsonl").touch()
     cut = gzip.compress(event * 5_000)[:-20]
     (tmp_path / "clickstream.v1.jsonl.gz").write_bytes(cut)
     places = {

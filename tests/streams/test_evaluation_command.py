@@ -65,6 +65,26 @@ def test_predictions_without_a_label_are_counted(finished: Path, capsys: pytest.
     assert [] == [model["model"] for model in told["models"] if not model["waiting"]]
 
 
+def test_a_page_that_could_not_be_written_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # There is nothing to judge in the folder: that it is not complained of shows that nothing was read.
+    arguments = ["evaluate", "--input", str(tmp_path), "--report", str(tmp_path / "none" / "q.html")]
+
+    assert main.call(arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--report" in said
+    assert "is no folder to write to" in said
+
+
+def test_scoring_a_folder_without_signals_says_what_is_expected(
+    events: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.call(["score", "--truth", str(events / "truth.jsonl"), "--output", str(tmp_path)]) == 2
+
+    assert "need-signals.v1.jsonl" in capsys.readouterr().err
+
+
 def test_without_anything_to_read_it_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.call(["evaluate"]) == 2
 

@@ -10,7 +10,7 @@ import pytest
 from evaluating import BEGIN, DAY, history
 from needstream.schemas.signals import ModelDecision
 from needstream.schemas.times import rfc3339
-from needstream.streams.evaluation import charts, page, reports
+from needstream.streams.evaluation import charts, page, reports, tables
 from needstream.streams.evaluation.charts import Marker, Series
 from needstream.streams.evaluation.reports import Report
 
@@ -119,6 +119,8 @@ def test_marks_that_come_close_are_put_on_two_rows() -> None:
         (0.0, 1.0, [0.0, 0.25, 0.5, 0.75, 1.0]),
         (0.021, 0.039, [0.02, 0.025, 0.03, 0.035, 0.04]),
         (0.5, 0.5, [0.4, 0.6]),
+        (0.5, 0.5000000000000001, [0.4, 0.6]),
+        (0.0, 1e-16, [0.0, 0.025]),
     ],
 )
 def test_ticks_are_round_and_enclose_everything(low: float, high: float, expected: list[float]) -> None:
@@ -127,3 +129,23 @@ def test_ticks_are_round_and_enclose_everything(low: float, high: float, expecte
     assert found[0] <= low
     assert found[-1] >= high
     assert expected == found
+
+
+@pytest.mark.parametrize("span", [1e-16, 1e-12, 2e-9, 1e-8, 1e-7])
+def test_lines_of_next_to_equal_values_are_drawn(span: float) -> None:
+    picture = charts.lines("t", [Series(name="a", style=0, points=[(0, 0.5), (DAY, 0.5 + span)])])
+
+    assert ElementTree.fromstring(picture).tag == "svg"
+
+
+def test_labels_at_once_are_called_an_upper_bound_and_leads_of_needs_an_estimate() -> None:
+    customers = [place // 4 for place in range(400)]
+    labels = [place % 5 == 0 for place in range(400)]
+    measured = reports.report([history(labels, served=[0.6] * 400, customers=customers)], pack="p")
+    text = page.page(measured)
+    terminal = str(tables.times(measured).caption)
+
+    assert "At once is an upper bound: neighbouring questions of one customer share their label" in text
+    assert "the middle of the bracket" in text
+    assert "upper bound" in terminal
+    assert "The lead of a need is to the middle of the bracket" in terminal

@@ -78,6 +78,17 @@ def test_the_lead_to_a_conversion_begins_with_the_first_score_over_the_threshold
     assert (1, 1, 3.0) == (found.episodes, found.reached, found.median_days)
 
 
+def test_the_lead_to_a_decline_is_to_the_end_of_the_horizon() -> None:
+    # The horizon of day 0 ended without a decline on day 10, and that of day 12 on day 22: neither tells when it began.
+    told = history(
+        [False, True, False], asked_days=[0, 5, 12], customers=[1, 1, 1], served=[0.1, 0.7, 0.1], facts=(), kind="churn"
+    )
+
+    found = lead_time.lead_times(told, everything(told))[0]
+
+    assert (1, 1, 10.0, 10.0) == (found.episodes, found.reached, found.median_days, found.before_label_days)
+
+
 def test_a_score_after_the_last_activity_has_a_negative_lead() -> None:
     told = history(
         [False, True],

@@ -217,3 +217,15 @@ async def test_only_the_newest_examples_are_shown_again_to_models_that_travel() 
     await agent.read(Stream(Batch(0, 5)))
 
     assert [20_000] == log.asked
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_published_of_what_was_learned_before_a_rebalance_and_not_published() -> None:
+    topic = Topic()
+    agent = _agent(topic)
+    await agent.read(Stream(Batch(0, 30)))
+    agent._app.consumer_generation_id = 2
+    assert await agent._is_current(2, Batch(0, 30, generation=2).value[0])
+    await agent.publish()
+
+    assert {} == topic.published

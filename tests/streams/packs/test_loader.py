@@ -453,7 +453,7 @@ MISTAKES = {
         "    converts_on: [apply.card]\n    horizon: 14d\n    challengers: [linear, blend]\n",
         "    converts_on: [apply.card]\n    horizon: 14d\n    feedback: assumed_negative\n    challengers: [forest]\n",
         None,
-        ["models.card.challengers", "'forest' is built anew after a restart", "write feedback: at_horizon"],
+        ["models.card.challengers", "'forest' looks at examples again", "write feedback: at_horizon"],
     ),
     "treatment that does not exist": (
         "pack.yaml",

@@ -1,6 +1,9 @@
 """Every fact of the vocabulary has words in both languages, and a pack names what is its own."""
 
 import re
+import shutil
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,25 @@ def test_words_for_what_a_pack_does_not_know_are_refused(name, problem):
         fact_words.check(stories.changed(BANK, words=words).pack, BANK.vocabulary)
 
     assert f"words.{name}" == refused.value.place
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("loan: loan", "words.loan: found 'loan'; write a mapping of en and zh, each a text"),
+        ("loan: {en: loan}", "words.loan: zh is missing; write a text"),
+        ("loan: {en: loan, zh: 3}", "words.loan.zh: found 3; write a text"),
+        ("loan: {en: loan, zh: b, fr: c}", "words.loan.fr: there is no such field; fields are en, zh"),
+    ],
+)
+def test_words_that_are_not_both_texts_are_refused_by_name_and_line(tmp_path, written, problem):
+    folder = tmp_path / "pack"
+    shutil.copytree(Path(str(resources.files("needstream.streams.packs") / "bank")), folder)
+    before = re.sub(r"(?ms)^words:.*?(?=^\S|\Z)", "", (folder / "pack.yaml").read_text(encoding="utf-8"))
+    text = f"{before.rstrip()}\nwords:\n  card: {{en: a, zh: b}}\n  {written}\n"
+    (folder / "pack.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(loader.PackRefused) as refused:
+        loader.load(str(folder))
+
+    assert f"{folder / 'pack.yaml'}:{text.count(chr(10))}: {problem}" == str(refused.value)
