@@ -13,7 +13,6 @@ from msgspec import Struct
 from needstream.models import prequential
 
 WINDOWS = 10
-BINS = 10
 
 Scored = Sequence[tuple[float, bool]]
 """Probability and label, in order of the questions."""
@@ -55,11 +54,11 @@ def of(scored: Scored) -> Figures:
         positives=positives,
         auc=prequential.roc_auc(sorted(scored)),
         auc_windows=statistics.fmean(areas) if areas else None,
-        pr_auc=average_precision(scored),
+        pr_auc=prequential.average_precision(list(scored)),
         log_loss=log_loss(scored),
         log_loss_windows=statistics.fmean(map(log_loss, runs)),
         brier=statistics.fmean((score - label) ** 2 for score, label in scored),
-        ece=calibration_error(scored),
+        ece=prequential.calibration_error(list(scored)) or 0.0,
         said_to_came=sum(score for score, _ in scored) / positives if positives else None,
     )
 
@@ -73,29 +72,3 @@ def windows(scored: Scored, count: int = WINDOWS) -> list[Scored]:
 def log_loss(scored: Scored) -> float:
     """Mean log loss in nats."""
     return statistics.fmean(prequential.log_loss(score, label) for score, label in scored)
-
-
-def calibration_error(scored: Scored) -> float:
-    """Expected calibration error over bins of equal mass by rising score."""
-    ranked, count = sorted(scored), len(scored)
-    bins = (ranked[place * count // BINS : (place + 1) * count // BINS] for place in range(BINS))
-    return sum(abs(sum(score for score, _ in each) - sum(label for _, label in each)) for each in bins) / count
-
-
-def average_precision(scored: Scored) -> float | None:
-    """Area under the steps of precision over recall; equal scores are one step; None without positives."""
-    total = sum(label for _, label in scored)
-    if not total:
-        return None
-    area = hits = seen = 0.0
-    ranked = sorted(scored, reverse=True)
-    start = 0
-    while start < len(ranked):
-        end = start
-        while end < len(ranked) and ranked[end][0] == ranked[start][0]:
-            end += 1
-        found = sum(label for _, label in ranked[start:end])
-        hits, seen = hits + found, seen + end - start
-        area += hits / seen * found / total
-        start = end
-    return area

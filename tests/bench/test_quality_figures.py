@@ -39,13 +39,13 @@ def test_calibration_error_is_that_of_ten_bins_of_equal_mass() -> None:
 def test_average_precision_is_the_mean_precision_at_each_positive_where_no_scores_are_equal() -> None:
     scored = [(0.9, True), (0.8, False), (0.7, True), (0.1, False)]
 
-    assert figures.average_precision(scored) == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert figures.of(scored).pr_auc == pytest.approx((1 / 1 + 2 / 3) / 2)
 
 
 def test_average_precision_of_equal_scores_is_the_share_of_positives() -> None:
     scored = [(0.5, True), (0.5, False), (0.5, False), (0.5, True)]
 
-    assert figures.average_precision(scored) == pytest.approx(0.5)
+    assert figures.of(scored).pr_auc == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("count", [1, 7, 10, 1003])
