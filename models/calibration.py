@@ -126,6 +126,10 @@ class Calibrator:
         self._labels += 1
         self._positives += bool(label)
 
+    def distrust(self) -> None:
+        """Let the line earn its trust again; what it has learned stays."""
+        self._gain = 0.0
+
     def export(self) -> Calibration:
         """The line as it stands, as numbers; equal labels in equal order give equal numbers."""
         return Calibration(

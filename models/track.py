@@ -187,16 +187,15 @@ class Track:
         return [*promoted, *self._look_for_drift(example), *self._look_for_gaps(example)]
 
     def _compare(self, example: LabelledExample) -> list[ModelDecision]:
-        """Compare what was said, each with its own line as it stood before this label: so it would be served."""
-        losses = {}
-        for kind, share in example.contestants.items():
-            if kind in self._calibrators:
-                line = self._calibrators[kind].export()
-                losses[kind] = prequential.log_loss(logistic.sigmoid(line.logit(_logit(share))), example.label)
+        """Compare what was said: of the champion what was served, of the others what nobody had set right."""
+        losses = {kind: prequential.log_loss(said, example.label) for kind, said in example.contestants.items()}
+        if example.score is not None and self._was_served(self._contest.champion, example):
+            losses[self._contest.champion] = prequential.log_loss(example.score, example.label)
         promotion = self._contest.observe(losses)
         if promotion is None:
             return []
-        # Both know the scores of the one that stepped back.
+        # These know the scores of the one that stepped back; and the line of the new one was never served.
+        self._calibrators[promotion.champion].distrust()
         self._drift = LossDrift()
         if self.rules.target is not None:
             self._thresholds = Thresholds(self.rules.target)
@@ -264,13 +263,16 @@ class Track:
         if self._blender is not None:
             logits[BLEND] = self._blender.export().logit(logits)
         for kind, logit in logits.items():
-            was_served = LINE in said and example.model_version.startswith(f"{self.name}-{kind}-")
+            was_served = LINE in said and self._was_served(kind, example)
             self._calibrators[kind].learn(
                 _logit(said[kind]) if kind in said else logit,
                 example.label,
                 line=_logit(said[LINE]) if was_served else None,
                 half_life=half_life,
             )
+
+    def _was_served(self, kind: str, example: LabelledExample) -> bool:
+        return example.model_version.startswith(f"{self.name}-{kind}-")
 
     def _trust(self, example: LabelledExample) -> None:
         """Learn whom to trust from what was really said: a contestant that has learned since would flatter itself."""

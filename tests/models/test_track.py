@@ -168,7 +168,7 @@ def test_a_forest_is_served_as_it_was_until_it_has_learned_as_much_again() -> No
 
 
 def test_a_champion_whose_line_sets_it_right_is_not_replaced_by_one_that_knows_nothing() -> None:
-    """Raw, the champion loses to the constant; what is served of it does not."""
+    """Raw, the champion loses to the constant; what is served of it does not, once its line has learned."""
     chance = random.Random(3)
     track = Track("loan", training.FEATURES, rules=Rules(champion="pair", challengers=("linear",)))
     decisions = []
@@ -177,8 +177,26 @@ def test_a_champion_whose_line_sets_it_right_is_not_replaced_by_one_that_knows_n
         label = chance.random() < logistic.sigmoid(truth)
         values, _ = EXAMPLES[place % len(EXAMPLES)]
         said = {"pair": logistic.sigmoid(truth - 2.2), "linear": 0.5}
-        told = {"contestants": said, "example_id": str(place), "customer_id": f"c{place}", "score": None}
+        served = said["pair"] if place < 300 else logistic.sigmoid(truth)
+        told = {"contestants": said, "example_id": str(place), "customer_id": f"c{place}", "score": served}
+        told["model_version"] = "loan-pair-1"
         decisions += track.learn(msgspec.structs.replace(training.labelled(values, label), **told))
 
     assert [] == decisions
     assert "pair" == track.standing().champion
+
+
+def test_the_line_of_a_new_champion_has_to_earn_its_trust_where_it_is_served() -> None:
+    track = Track("loan", training.FEATURES, rules=Rules(champion="pair", challengers=("linear",)))
+    promoted = []
+    for place in range(2000):
+        values, _ = EXAMPLES[place % len(EXAMPLES)]
+        label = place % 3 == 0
+        said = {"pair": 0.5, "linear": 0.65 if label else 0.35}
+        told = {"contestants": said, "example_id": str(place), "customer_id": f"c{place}", "score": 0.5}
+        promoted += track.learn(msgspec.structs.replace(training.labelled(values, label), **told))
+        if promoted:
+            break
+
+    assert ["linear"] == [each.champion for each in promoted]
+    assert track.standing().contestants["linear"].calibration.trust() < 0.5
