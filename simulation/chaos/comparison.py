@@ -18,11 +18,11 @@ SCORED_TOPICS = frozenset({topics.NEED_SIGNALS, topics.CHURN_ALERTS, topics.ALER
 """What is said depends on scores and on what was said before; reported while models learn, not judged."""
 
 SCORED_FIELDS: Mapping[str, frozenset[str]] = {
-    topics.LABELLED_EXAMPLES: frozenset({"score", "model_version"}),
+    topics.LABELLED_EXAMPLES: frozenset({"score", "model_version", "contestants"}),
     topics.PROFILES: frozenset({"scores", "open_scenarios"}),
 }
-SCORED_STATE = frozenset({"armings", "spoken"})
-"""Fields of a state that follow from what was said; of predictions, score and model version are left out as well."""
+SCORED_STATE = frozenset({"armings", "spoken", "unusual"})
+"""Fields of a state that follow from what was said; of predictions, what models said is left out as well."""
 
 
 @dataclass(slots=True)

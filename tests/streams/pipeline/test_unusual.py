@@ -14,7 +14,9 @@ from needstream.schemas.times import DAY_MS, parse_rfc3339
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import keeping
 
-BANK = loader.load("bank")
+_SHIPPED = loader.load("bank")
+BANK = stories.changed(_SHIPPED, features=(*_SHIPPED.pack.features, "unusual"))
+"""A pack whose models look at it too."""
 FEATURES = BANK.pack.features
 START_MS = parse_rfc3339("2025-03-01T09:00:00Z")
 
