@@ -44,7 +44,6 @@ class AnomalyLearner:
     def __init__(self, features: Sequence[str]) -> None:
         self.features = tuple(features)
         self.examples = 0
-        self.learned_through = -1
         self._judged = [place for place, name in enumerate(self.features) if name != UNJUDGED] or [0]
         self._means = [0.0] * len(self.features)
         self._variances = [0.0] * len(self.features)
@@ -88,7 +87,6 @@ class AnomalyLearner:
                 masses=tuple([node.r_mass for node in self._nodes]),
                 gathered=tuple([node.l_mass for node in self._nodes]),
             ),
-            learned_through=self.learned_through,
         )
 
     @classmethod
@@ -103,7 +101,7 @@ class AnomalyLearner:
         same = msgspec.structs.replace(forest, masses=fresh.masses, gathered=fresh.gathered) == fresh
         if not same:
             return learner
-        learner.examples, learner.learned_through = exported.version, exported.learned_through
+        learner.examples = exported.version
         learner._means, learner._variances = [*exported.means], [*exported.variances]
         learner._ranks = [*exported.ranks]
         for node, mass, gathered in zip(learner._nodes, forest.masses, forest.gathered, strict=True):

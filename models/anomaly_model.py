@@ -71,7 +71,6 @@ class AnomalyModel(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ano
     """What was learned of ``version`` vectors; one mean and variance per feature in the order of ``features``.
 
     ``ranks`` are decayed counts of the scores that learned vectors had just before they were learned, by class.
-    ``learned_through`` is the offset of the newest example learned from a topic, -1 for none.
     """
 
     name: str = "anomaly"
@@ -81,7 +80,6 @@ class AnomalyModel(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ano
     variances: tuple[Spread, ...]
     ranks: tuple[Weight, ...]
     forest: Forest
-    learned_through: Annotated[int, Meta(ge=-1)] = -1
 
     def score(self, values: Sequence[float]) -> float | None:
         """The trees' score of ``values`` in feature order, 0 to 1; None before a whole window was learned."""

@@ -74,7 +74,6 @@ class BatchContestant:
         self.features = tuple(features)
         self.examples = 0
         self.positives = 0
-        self.learned_through = -1
         self._rows, self._labels, self._weights = array("f"), array("b"), array("f")
         self._due = self._fitted = 0
         self._trees = TreesModel(name=name, version=0, positives=0, features=self.features, combine="sum", base=_BASE)
@@ -121,7 +120,6 @@ class BatchContestant:
             self._newest(),
             version=self.examples,
             positives=self.positives,
-            learned_through=self.learned_through,
             calibration=calibrated,
         )
 

@@ -46,7 +46,6 @@ class ForestContestant:
         self.features = tuple(features)
         self.examples = 0
         self.positives = 0
-        self.learned_through = -1
         self._owed = {False: 0.0, True: 0.0}
         self._forest = forest.ARFClassifier(n_models=TREES, leaf_prediction="mc", seed=SEED)
 
@@ -109,7 +108,6 @@ class ForestContestant:
             version=self.examples,
             positives=self.positives,
             features=self.features,
-            learned_through=self.learned_through,
             calibration=calibrated,
             combine="mean",
             base=_BASE,

@@ -95,10 +95,6 @@ class Guard:
             return "repeated"
         return "dominant" if is_dominant else ""
 
-    def show(self, example: LabelledExample) -> None:
-        """Remember an example that was judged before, for instance before a restart."""
-        self.judge(example)
-
     def _is_possible(self, example: LabelledExample) -> bool:
         if not self._has_possible_times(example):
             return False

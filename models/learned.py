@@ -25,9 +25,7 @@ class Learned(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """The part that is equal in every kind.
 
     ``version`` is the number of examples learned, ``positives`` how many of them were true.
-    ``learned_through`` is the offset of the newest example learned from a topic, -1 for none: a
-    learner goes on behind it, so that each example is learned once. ``calibration`` is the line that
-    goes with the raw logits; ``logit`` and ``score`` do not apply it.
+    ``calibration`` is the line that goes with the raw logits; ``logit`` and ``score`` do not apply it.
     """
 
     kind: ClassVar[str]
@@ -35,7 +33,6 @@ class Learned(Struct, frozen=True, kw_only=True, tag_field="kind"):
     version: Total
     positives: Total
     features: tuple[str, ...]
-    learned_through: Annotated[int, Meta(ge=-1)] = -1
     calibration: Calibration = IDENTITY
 
     def logit(self, values: Sequence[float]) -> float:
@@ -44,6 +41,7 @@ class Learned(Struct, frozen=True, kw_only=True, tag_field="kind"):
         Raises:
             ValueError: not one value per feature.
         """
+        # Every kind has its own; none is only ``Learned``.
         raise NotImplementedError
 
     def score(self, values: Sequence[float]) -> float:

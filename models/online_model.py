@@ -34,7 +34,6 @@ class OnlineModel:
         self.features = tuple(features)
         self.examples = 0
         self.positives = 0
-        self.learned_through = -1
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
             optimizer=optim.AdaGrad(LEARNING_RATE),
@@ -92,7 +91,6 @@ class OnlineModel:
             weights=tuple(float(weights.get(name, 0.0)) for name in self.features),
             squares=tuple(float(squares.get(name, 0.0)) for name in self.features),
             intercept=float(self._regression.intercept),
-            learned_through=self.learned_through,
             calibration=calibrated,
         )
 
@@ -101,7 +99,6 @@ class OnlineModel:
         """A model that goes on learning exactly where ``exported`` stood."""
         model = cls(exported.name, exported.features)
         model.examples, model.positives = exported.version, exported.positives
-        model.learned_through = exported.learned_through
         for place, name in enumerate(exported.features):
             if exported.version:
                 model._scaler.counts[name] = exported.version

@@ -64,7 +64,6 @@ class PairClassifier(base.Classifier):
         self.features = features
         self.examples = 0
         self.positives = 0
-        self.learned_through = -1
         start = log(EXPECTED_RATE / (1 - EXPECTED_RATE))
         self._weights_intercept = self._buckets_intercept = start
         self._places: dict[Any, int] = {}
@@ -212,7 +211,6 @@ class PairClassifier(base.Classifier):
             bucket_counts=tuple(self._bucket_counts),
             weights_intercept=self._weights_intercept,
             buckets_intercept=self._buckets_intercept,
-            learned_through=self.learned_through,
             calibration=calibrated,
         )
 
@@ -221,7 +219,6 @@ class PairClassifier(base.Classifier):
         """A pair that goes on learning exactly where ``exported`` stood."""
         pair = cls(exported.name, exported.features)
         pair.examples, pair.positives = exported.version, exported.positives
-        pair.learned_through = exported.learned_through
         pair._weights_intercept = exported.weights_intercept
         pair._buckets_intercept = exported.buckets_intercept
         pair._means = list(exported.means)

@@ -142,7 +142,7 @@ class Scorer:
     def _arrange(self) -> None:
         warm = [standing for standing in self.published() if self._is_warm(standing)]
         models = (standing.anomaly for standing in self.published())
-        # In one piece, as a learner may publish from a thread of its own while somebody scores.
+        # In one piece: who is scoring goes on with what it began with.
         self._served = _Served(warm, anomaly=next((model for model in models if model is not None), None))
 
 

@@ -259,17 +259,16 @@ class Track:
         The champion's line is judged by what it said itself: one that followed a phase which has passed did harm.
         """
         half_life, said = self._half_life(example), example.contestants
-        logits = {kind: contestant.logit(example.features) for kind, contestant in self._contestants.items()}
+        logits = {
+            kind: _logit(said[kind]) if kind in said else contestant.logit(example.features)
+            for kind, contestant in self._contestants.items()
+        }
         if self._blender is not None:
-            logits[BLEND] = self._blender.export().logit(logits)
+            logits[BLEND] = _logit(said[BLEND]) if BLEND in said else self._blender.export().logit(logits)
         for kind, logit in logits.items():
             was_served = LINE in said and self._was_served(kind, example)
-            self._calibrators[kind].learn(
-                _logit(said[kind]) if kind in said else logit,
-                example.label,
-                line=_logit(said[LINE]) if was_served else None,
-                half_life=half_life,
-            )
+            line = _logit(said[LINE]) if was_served else None
+            self._calibrators[kind].learn(logit, example.label, line=line, half_life=half_life)
 
     def _was_served(self, kind: str, example: LabelledExample) -> bool:
         return example.model_version.startswith(f"{self.name}-{kind}-")

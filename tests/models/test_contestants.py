@@ -44,10 +44,9 @@ def test_every_kind_says_what_its_export_says(kind: str) -> None:
     assert [pytest.approx(expected, abs=1e-9) for expected, _ in said] == [found for _, found in said]
     assert (kind, "loan", 260) == (model.kind, model.name, model.examples)
     assert (260, model.positives) == (exported.version, exported.positives)
-    assert ("loan", training.FEATURES, -1, LINE) == (
+    assert ("loan", training.FEATURES, LINE) == (
         exported.name,
         exported.features,
-        exported.learned_through,
         exported.calibration,
     )
 

@@ -241,7 +241,7 @@ def test_shown_the_newest_again_it_stands_where_it_stood(
     keeper, rebuilt = Guard(), Guard()
     for each in given_before:
         keeper.judge(each)
-        rebuilt.show(each)
+        rebuilt.judge(each)
 
     assert [keeper.judge(each) for each in given_after] == [rebuilt.judge(each) for each in given_after]
 
@@ -254,7 +254,7 @@ def test_the_newest_examples_are_all_it_rests_on() -> None:
     for each in mixed:
         whole.judge(each)
     for each in mixed[-guard.NEWEST :]:
-        rebuilt.show(each)
+        rebuilt.judge(each)
 
     answers = [whole.judge(each) for each in later]
     assert {"dominant", "repeated", ""} == set(answers)

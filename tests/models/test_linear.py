@@ -100,7 +100,6 @@ def test_equal_models_have_equal_bytes_and_bytes_are_the_model() -> None:
         {"intercept": 1e9},
         {"weights": [1e300] * 6},
         {"means": [-1e7] * 6},
-        {"learned_through": -2},
         {"kind": "pair"},
         {"features": ["balance"] * 6},
         {"calibration": {"labels": 1, "positives": 2}},

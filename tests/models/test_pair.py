@@ -183,13 +183,6 @@ def test_a_restart_after_every_example_changes_nothing() -> None:
     assert learned(100).export() == model.export()
 
 
-def test_what_was_learned_through_survives_a_restart() -> None:
-    model = learned(5)
-    model.learned_through = 41
-
-    assert 41 == through_text(model).learned_through
-
-
 def test_scoring_changes_nothing() -> None:
     model = learned(100)
     before = model.export()

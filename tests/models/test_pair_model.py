@@ -55,7 +55,6 @@ def test_equal_models_have_equal_bytes_and_bytes_are_the_model() -> None:
         ({"weights_intercept": 1e9}, "<= 1000000.0"),
         ({"version": -1}, ">= 0"),
         ({"positives": 301}, "more positives than examples"),
-        ({"learned_through": -2}, ">= -1"),
         ({"calibration": {"slope": 0.0}}, r">= 0\.2"),
         ({"calibration": {"labels": 1, "positives": 2}}, "more positives than labels"),
         ({"calibration": {"curvature": [1.0, 5.0, 1.0]}}, "curvature that no labels give"),
@@ -125,7 +124,6 @@ def test_a_model_of_the_widest_pack_fits_sixty_four_kilobytes_with_every_number_
         bucket_counts=(10**11,) * (width * BUCKETS),
         weights_intercept=longest[0],
         buckets_intercept=longest[1],
-        learned_through=2**62,
     )
 
     assert model == pair_model.decode(pair_model.encode(model))
