@@ -34,7 +34,7 @@ def _line(topic: str, key: str, **said: object) -> producing.Outgoing:
 
 def _events() -> list[producing.Outgoing]:
     lines = []
-    for customer in ("c1", "c2"):
+    for customer in ("zoe", "tom"):
         device = f"device-of-{customer}"
         lines += [
             _line(
@@ -91,28 +91,28 @@ def test_an_erased_customer_is_gone_and_no_redelivery_brings_the_person_back(
     producing.produce(fresh_broker.bootstrap, iter(lines), pace=FULL_SPEED)
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
         worker.await_caught_up(len(lines))
-        event = erasing.request("c1", reason=None, at_ms=parse_rfc3339("2025-03-02T00:00:00Z"))
+        event = erasing.request("zoe", reason=None, at_ms=parse_rfc3339("2025-03-02T00:00:00Z"))
         receipt = erasing.erase(fresh_broker.bootstrap, event, key=DEVELOPMENT_KEY, timeout_s=60)
         # The devices' partitions hear of it through a topic: two links, two histories, and the news.
         worker.await_caught_up(len(lines) + 1 + 5)
         assert worker.terminate() == 0
-    assert (erasure.subject("c1"), True, 1) == (receipt.subject, receipt.was_known, receipt.removed.devices)
+    assert (erasure.subject("zoe"), True, 1) == (receipt.subject, receipt.was_known, receipt.removed.devices)
 
     states = _newest(fresh_broker.bootstrap, CHANGELOG)
-    assert states[b"c1"] is None
-    assert states[b"visitor\x1fdevice-of-c1"] is None
-    assert states[b"c2"] is not None
-    assert not any(b"c1" in (stored or b"") for stored in states.values())
-    assert _newest(fresh_broker.bootstrap, topics.PROFILES)[b"c1"] is None
+    assert states[b"zoe"] is None
+    assert states[b"visitor\x1fdevice-of-zoe"] is None
+    assert states[b"tom"] is not None
+    assert not any(b"zoe" in (stored or b"") for stored in states.values())
+    assert _newest(fresh_broker.bootstrap, topics.PROFILES)[b"zoe"] is None
 
     _rewind(fresh_broker.bootstrap)
     with running.worker(fresh_broker.bootstrap, tmp_path) as worker:
         worker.await_caught_up(len(lines))
         assert worker.terminate() == 0
     again = _newest(fresh_broker.bootstrap, CHANGELOG)
-    assert again[b"c1"] is None
-    assert again[b"visitor\x1fdevice-of-c1"] is None
-    assert _newest(fresh_broker.bootstrap, topics.PROFILES)[b"c1"] is None
+    assert again[b"zoe"] is None
+    assert again[b"visitor\x1fdevice-of-zoe"] is None
+    assert _newest(fresh_broker.bootstrap, topics.PROFILES)[b"zoe"] is None
 
 
 def test_the_command_prints_a_verified_receipt(fresh_broker: brokers.Broker, tmp_path: Path) -> None:
