@@ -34,6 +34,10 @@ from needstream.streams.snapshot_writer import Found
 LARGEST_REQUEST_BYTES = 2_000_000
 """A dead letter is a whole input record, which Kafka limits to about 1 MB, and its error headers."""
 
+LARGEST_BATCH_BYTES = 524_288
+"""A partition's batches go one after another, each once the one before is acknowledged: one should hold a whole round,
+and brokers take 1 MB."""
+
 REQUEST_TIMEOUT_S = 30.0
 STOP_WITHIN_S = 30.0
 COMPARE_EVERY_S = 15.0
@@ -48,11 +52,13 @@ class Worker:
     Args:
         settings: how to run.
         partitions: the partition count of the input topics.
+        open_partition: makes the partition a lane applies its events to.
     """
 
-    def __init__(self, settings: Settings, partitions: int) -> None:
+    def __init__(self, settings: Settings, partitions: int, *, open_partition: type[Partition] = Partition) -> None:
         self.settings = settings
         self.partitions = partitions
+        self._open_partition = open_partition
         self.definitions = loader.load(settings.pack)
         if settings.idle_after_ms < self.definitions.allowed_lateness_ms:
             lateness = duration_text(self.definitions.allowed_lateness_ms)
@@ -85,6 +91,7 @@ class Worker:
             broker_heartbeat_interval=2.0,
             consumer_auto_offset_reset="earliest",
             producer_max_request_size=LARGEST_REQUEST_BYTES,
+            producer_max_batch_size=LARGEST_BATCH_BYTES,
             producer_request_timeout=REQUEST_TIMEOUT_S,
         )
         in_memory = settings.store == "memory://"
@@ -202,7 +209,7 @@ class Worker:
 
     def _open_lane(self, number: int) -> Lane:
         store = self.states.partition(number)
-        partition = Partition(topics.MERGED, self.definitions, scorer=self.scorer, store=store)
+        partition = self._open_partition(topics.MERGED, self.definitions, scorer=self.scorer, store=store)
         setup = LaneSetup(
             send=self.send,
             read_changelog=self._read_changelog,

@@ -90,6 +90,8 @@ class Lane:
         #: When the lane last got on, or had nothing to do.
         self.progress_s = time.monotonic()
         self.newest_ingested_ms = 0
+        #: How many batches were added.
+        self.taken_in = 0
         self._store = store
         self._setup = setup
         self._steps = Steps(partition)
@@ -143,6 +145,7 @@ class Lane:
         self._setup.metrics.records.labels(topic).inc(len(records))
         self._setup.rejections.observe(topic, read=len(records), rejected=len(self._letters) - letters)
         self._batches[topic].append(Batch(event, records[-1].offset))
+        self.taken_in += 1
         self.hearing.heard(topic, now_s=time.monotonic())
 
     async def run(self, at_end: frozenset[str], *, tick_ms: int | None = None) -> None:
@@ -155,10 +158,15 @@ class Lane:
         if not self.is_open:
             return
         async with self._round:
-            held = -1
+            held, taken_in = -1, self.taken_in
             changed = True
             try:
-                while not self._closed and (changed or held != len(self.partition.merger)):
+                # What comes in meanwhile may have ended an input's silence: the caller looks again.
+                while (
+                    not self._closed
+                    and taken_in == self.taken_in
+                    and (changed or held != len(self.partition.merger))
+                ):
                     held = len(self.partition.merger)
                     changed = await self._run_once(at_end, tick_ms)
             except BaseException:

@@ -161,5 +161,13 @@ async def _send_from(producer: aiokafka.AIOKafkaProducer, tp: TP, *, records: Se
 
 def _size(record: Record) -> int:
     key, value, headers, _ = record
-    size = RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    return size + sum(len(name.encode()) + len(content or b"") + 10 for name, content in headers)
+    size = RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES
+    if key:
+        size += len(key)
+    if value:
+        size += len(value)
+    for name, content in headers:
+        size += 10 + (len(name) if name.isascii() else len(name.encode()))
+        if content:
+            size += len(content)
+    return size

@@ -1,8 +1,9 @@
-"""The agent that reads every input: batches go to their partition's lane, rounds run one after another.
+"""The agent that reads every input: batches go to their partition's lane, and each lane runs its own rounds.
 
-A pacemaker runs the rounds that no batch starts: when the inputs have been read to their end and
-stayed silent for the ordering wait, when event time passes on an idle partition, and when a
-partition was assigned and has alarms due.
+A lane's rounds run one after another, in a task of its own: while one lane waits for the broker, others use the
+processor, and what is read meanwhile makes the next round larger. A pacemaker runs the rounds that no batch starts:
+when the inputs have been read to their end and stayed silent for the ordering wait, when event time passes on an idle
+partition, and when a partition was assigned and has alarms due.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ from needstream.streams import topics, transport
 from needstream.streams.lane import Fail, Lane
 from needstream.streams.ownership import LaneAbandoned
 from needstream.streams.rejections import TooManyDeadLetters
+
+READ_AHEAD = 2_000
+"""While a lane is at work and this many records wait for it, nothing more is read: what is decoded takes memory."""
 
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
@@ -50,24 +54,28 @@ class Lanes:
         self._idle_after_s = idle_after_s
         self._lanes: dict[int, Lane] = {}
         self._openings: set[asyncio.Task[None]] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}
 
     async def read(self, stream: Any) -> None:
         """The agent: take batches until the stream ends."""
         events: AsyncIterable[EventT[Any]] = stream.noack().events()
         async for event in events:
+            number = event.message.partition
             try:
-                lane = self._lane(event.message.partition)
+                lane = self._lane(number)
                 lane.add(event)
-                await lane.run(self._at_end(lane))
                 self._restrain(lane)
             except LaneAbandoned:
-                _note_abandoned(event.message.partition)
+                _note_abandoned(number)
             except Exception as error:
                 # Not bad data: leave everything unacknowledged and stop, before Faust acks in passing.
                 if not isinstance(error, TooManyDeadLetters):
-                    _LOG.exception("round failed", extra={"facts": {"partition": event.message.partition}})
+                    _LOG.exception("batch not taken", extra={"facts": {"partition": number}})
                 await self._fail(error)
                 raise
+            running = self._start(lane)
+            if lane.waiting > READ_AHEAD:
+                await asyncio.wait({running})
 
     async def beat(self) -> None:
         """The pacemaker: run the rounds that no batch starts, for as long as the app runs."""
@@ -150,6 +158,32 @@ class Lanes:
             opening.add_done_callback(self._openings.discard)
         return lane
 
+    def _start(self, lane: Lane) -> asyncio.Task[None]:
+        """The task that runs the lane's rounds; a new one unless one is at it."""
+        running = self._running.get(lane.number)
+        if running is None or running.done():
+            running = self._running[lane.number] = asyncio.ensure_future(self._run(lane))
+        return running
+
+    async def _run(self, lane: Lane) -> None:
+        """Rounds until everything that came meanwhile has had its turn, too."""
+        taken_in = -1
+        try:
+            while taken_in != lane.taken_in:
+                taken_in = lane.taken_in
+                await lane.run(self._at_end(lane))
+                self._restrain(lane)
+        except LaneAbandoned:
+            _note_abandoned(lane.number)
+        except Exception as error:
+            # Not bad data: everything stays unacknowledged.
+            _LOG.exception("round failed", extra={"facts": {"partition": lane.number}})
+            await self._fail(error)
+
+    def _is_running(self, lane: Lane) -> bool:
+        running = self._running.get(lane.number)
+        return running is not None and not running.done()
+
     async def _open(self, lane: Lane) -> None:
         try:
             await lane.open()
@@ -179,6 +213,8 @@ class Lanes:
     async def _pace(self, lane: Lane) -> None:
         if not lane.is_certain:
             lane.hear_anew()  # without the broker nobody can speak
+            return
+        if self._is_running(lane):
             return
         if lane.partition.awaiting and not self._has_read_everything():
             lane.wait_anew()  # the visitor's partition may be one that is still behind

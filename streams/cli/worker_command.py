@@ -1,7 +1,6 @@
 """``needstream worker``: the Faust worker against a broker."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping
 import typer
 from kafka import KafkaConsumer
 
-from needstream.streams import input_offsets, logs, topic_admin, topics
+from needstream.streams import event_loops, input_offsets, logs, topic_admin, topics
 from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
 from needstream.streams.stores import StoreDamaged
@@ -71,12 +70,7 @@ def loop_factory(settings: Settings, partitions: int, *, expired: Mapping[str, i
         await run_worker(worker, stop)
 
     def run() -> None:
-        new_loop = asyncio.new_event_loop
-        with contextlib.suppress(ImportError):
-            import uvloop  # not on every platform
-
-            new_loop = uvloop.new_event_loop
-        with asyncio.Runner(loop_factory=new_loop) as runner:
+        with asyncio.Runner(loop_factory=event_loops.fastest) as runner:
             try:
                 runner.run(main())
             except FAILURES:
