@@ -36,6 +36,7 @@ pack); never a customer, an event or a session.
     needstream_build_info{version,pack}                  always 1
 """
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -94,32 +95,34 @@ class Metrics:
         self.watermark = Gauge("needstream_watermark_timestamp_seconds", "Watermark.", ["partition"], registry=registry)
         self.last_processed = Gauge("needstream_last_processed_timestamp_seconds", "Newest round.", registry=registry)
         self.models = ModelMetrics(registry, features)
+        self._by_kind: dict[type, Counter] = {
+            emissions.SessionClosed: self.sessions,
+            emissions.DuplicateEvent: self.duplicates,
+            emissions.LateEvent: self.late_events,
+            emissions.SharedDeviceEvent: self.shared_device_events,
+            emissions.CustomerErased: self.erasures,
+        }
         Info("needstream_build", "Version and pack.", registry=registry).info({"version": version, "pack": pack})
 
     def count(self, emitted: Iterable[emissions.Emission]) -> None:
-        """Count what a round emitted."""
+        """Count what a round emitted: each counter is looked up once a round, not once an emission."""
+        tally: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         for emission in emitted:
-            if isinstance(emission, signals.Signal):
-                self.signals.labels(emission.kind, emission.scenario).inc()
+            if isinstance(emission, signals.LabelledExample):
+                if emission.stage == "final":
+                    tally[self.examples, (emission.model, "true" if emission.label else "false")] += 1
+                self.models.release(emission)
+            elif isinstance(emission, signals.Signal):
+                tally[self.signals, (emission.kind, emission.scenario)] += 1
             elif isinstance(emission, signals.Decision):
                 if emission.verdict == "suppressed":
-                    self.suppressed.labels(emission.gate).inc()
-            elif isinstance(emission, signals.LabelledExample):
-                if emission.stage == "final":
-                    self.examples.labels(emission.model, str(emission.label).lower()).inc()
-                self.models.release(emission)
-            elif isinstance(emission, emissions.SessionClosed):
-                self.sessions.inc()
-            elif isinstance(emission, emissions.DuplicateEvent):
-                self.duplicates.inc()
-            elif isinstance(emission, emissions.LateEvent):
-                self.late_events.inc()
-            elif isinstance(emission, emissions.SharedDeviceEvent):
-                self.shared_device_events.inc()
+                    tally[self.suppressed, (emission.gate,)] += 1
             elif isinstance(emission, emissions.PredictionMade):
-                self.models.predict(emission)
-            elif isinstance(emission, emissions.CustomerErased):
-                self.erasures.inc()
+                self.models.predict(emission, tally)
+            elif (counter := self._by_kind.get(type(emission))) is not None:
+                tally[counter, ()] += 1
+        for (counter, labels), count in tally.items():
+            (counter.labels(*labels) if labels else counter).inc(count)
 
     def reject(self, letters: Iterable[DeadLetter]) -> None:
         """Count rejected records."""

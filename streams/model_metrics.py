@@ -3,6 +3,7 @@
 Labels are the model names and features of the pack, the kinds of contestants, and slices with a closed alphabet.
 """
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -103,11 +104,11 @@ class ModelMetrics:
         for decision in decisions:
             self.decisions.labels(decision.model, decision.event).inc()
 
-    def predict(self, made: PredictionMade) -> None:
-        """Count the predictions of one moment, and watch what they were made from."""
+    def predict(self, made: PredictionMade, tally: Tally[tuple[Counter, tuple[str, ...]]]) -> None:
+        """Add the predictions of one moment to a round's ``tally``, and watch what they were made from."""
         for model, score in made.scores.items():
             verdict = score.version if score.version in (COLD_VERSION, STALE_VERSION) else "scored"
-            self.predictions.labels(model, verdict).inc()
+            tally[self.predictions, (model, verdict)] += 1
         self._watch.observe(made.features, {model: score.probability for model, score in made.scores.items()})
 
     def release(self, example: LabelledExample) -> None:
