@@ -22,7 +22,7 @@ CLASSES = 1000
 LARGEST = 1e6
 _MOST_TREES = 100
 _MOST_HEIGHT = 12
-_STOP = 0.1
+STOP = 0.1
 """A node with a smaller share of the window ends the walk, as in the paper and in River."""
 
 Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
@@ -50,7 +50,7 @@ class Forest(Struct, frozen=True, kw_only=True):
     def score(self, mapped: Sequence[float]) -> float:
         """How far from the last window's vectors: 0 where all are, 1 where none is."""
         inner, nodes = (1 << self.height) - 1, (2 << self.height) - 1
-        fewest = _STOP * self.window
+        fewest = STOP * self.window
         splits, thresholds, masses = self.splits, self.thresholds, self.masses
         found = 0
         for tree in range(self.trees):

@@ -7,23 +7,36 @@ of the stream, so a model cannot learn the calendar.
 """
 
 from collections.abc import Callable, Sequence
-from math import exp2
+from math import copysign
 
 from msgspec import Struct
 
-from needstream.models import decay
+from needstream.models import counter_readings
+from needstream.models.counter_readings import CounterReading, Reading, Vector
 from needstream.schemas.money import EXPONENTS
 from needstream.schemas.state import CustomerState
 from needstream.schemas.times import DAY_MS, HOUR_MS
-
-Reading = Callable[[CustomerState, int], float]
-"""A compiled feature: state and event time in milliseconds to a finite number."""
 
 NEVER_DAYS = 365.0
 """Days since something that never happened, and the cap of every such feature."""
 
 _DAY, _WEEK, _MONTH = 0, 1, 2
 """The half-lives of a counter by place, named for what they are unless a pack says otherwise."""
+
+__all__ = [
+    "FAMILIES",
+    "NEVER_DAYS",
+    "Feature",
+    "Reading",
+    "UnknownFeature",
+    "Vector",
+    "compile_feature",
+    "compile_vector",
+    "describe",
+]
+
+_MOST_TIMES = 100.0
+"""The largest ratio told apart."""
 
 _PAIR = 2
 """Salaries it takes to know an interval."""
@@ -40,71 +53,30 @@ class Feature(Struct, frozen=True):
     unit: str
     meaning: str
     takes_fact: bool
-    compile: Callable[[str, Sequence[float]], Reading]
+    compile: Callable[[str, Sequence[float]], Reading | CounterReading]
 
 
-def _count(place: int) -> Callable[[str, Sequence[float]], Reading]:
-    def compiled(fact: str, half_lives_ms: Sequence[float]) -> Reading:
-        half_life_ms = half_lives_ms[place]
-
-        def reading(state: CustomerState, at_ms: int) -> float:
-            return decay.read(state.counters.get(fact), place, at_ms=at_ms, half_life_ms=half_life_ms)
-
-        return reading
-
-    return compiled
+def _count(place: int) -> Callable[[str, Sequence[float]], CounterReading]:
+    return lambda fact, _half_lives: CounterReading(fact, f"left{place}", 0.0)
 
 
-def _amount(fact: str, half_lives_ms: Sequence[float]) -> Reading:
-    half_life_ms = half_lives_ms[_MONTH]
-    key = f"amount.{fact}"
-
-    def reading(state: CustomerState, at_ms: int) -> float:
-        return decay.read(state.counters.get(key), _MONTH, at_ms=at_ms, half_life_ms=half_life_ms)
-
-    return reading
+def _amount(fact: str, _: Sequence[float]) -> CounterReading:
+    return CounterReading(f"amount.{fact}", "left2", 0.0)
 
 
-def _monthly(fact: str, half_lives_ms: Sequence[float]) -> Reading:
+def _monthly(fact: str, _: Sequence[float]) -> CounterReading:
     """An estimate of the amount per 30 days, corrected for a short history."""
-    half_life_ms = half_lives_ms[_MONTH]
-    total = _amount(fact, half_lives_ms)
-
-    def reading(state: CustomerState, at_ms: int) -> float:
-        observed = 1.0 - exp2(-max(at_ms - state.first_ms, 30 * DAY_MS) / half_life_ms)
-        return total(state, at_ms) * decay.LN2 * (30 * DAY_MS / half_life_ms) / observed
-
-    return reading
+    return CounterReading(f"amount.{fact}", "left2 * LN2 * (MONTH_MS / half_life2) / observed", 0.0)
 
 
-def _days_since(fact: str, _: Sequence[float]) -> Reading:
-    def reading(state: CustomerState, at_ms: int) -> float:
-        counter = state.counters.get(fact)
-        if counter is None:
-            return NEVER_DAYS
-        return min(NEVER_DAYS, max(0.0, (at_ms - counter[0]) / DAY_MS))
-
-    return reading
+def _days_since(fact: str, _: Sequence[float]) -> CounterReading:
+    return CounterReading(fact, f"min({NEVER_DAYS}, max(0.0, (at_ms - last_ms) / DAY_MS))", NEVER_DAYS)
 
 
-def _pace(fact: str, half_lives_ms: Sequence[float]) -> Reading:
+def _pace(fact: str, _: Sequence[float]) -> CounterReading:
     """Rate of the last week against the rate of the last month: 1 is steady, 0 stopped."""
-    week_ms, month_ms = half_lives_ms[_WEEK], half_lives_ms[_MONTH]
-
-    def reading(state: CustomerState, at_ms: int) -> float:
-        counter = state.counters.get(fact)
-        if counter is None:
-            return 1.0
-        age_ms = max(at_ms - state.first_ms, DAY_MS)
-        recent = decay.read(counter, _WEEK, at_ms=at_ms, half_life_ms=week_ms) / (
-            week_ms * (1 - exp2(-age_ms / week_ms))
-        )
-        usual = decay.read(counter, _MONTH, at_ms=at_ms, half_life_ms=month_ms) / (
-            month_ms * (1 - exp2(-age_ms / month_ms))
-        )
-        return min(10.0, recent / usual) if usual > 0 else 1.0
-
-    return reading
+    known = "min(10.0, left1 / steady1 / usual) if (usual := left2 / steady2) > 0 else 1.0"
+    return CounterReading(fact, known, 1.0)
 
 
 def _hours_open(fact: str, _: Sequence[float]) -> Reading:
@@ -123,25 +95,27 @@ def _hours_open(fact: str, _: Sequence[float]) -> Reading:
     return reading
 
 
-def _major(state: CustomerState) -> float:
-    currency = state.balance.currency if state.balance else ""
-    return 10.0 ** EXPONENTS.get(currency, 2)
+_MINOR = {currency: 10.0**exponent for currency, exponent in EXPONENTS.items()}
+_USUALLY = 100.0
+"""Minor units of one unit, by currency and of any other."""
 
 
 def _balance(state: CustomerState, _: int) -> float:
-    return state.balance.newest / _major(state) if state.balance else 0.0
+    balance = state.balance
+    return balance.newest / _MINOR.get(balance.currency, _USUALLY) if balance else 0.0
 
 
 def _balance_usual(state: CustomerState, _: int) -> float:
-    return state.balance.mean / _major(state) if state.balance else 0.0
+    balance = state.balance
+    return balance.mean / _MINOR.get(balance.currency, _USUALLY) if balance else 0.0
 
 
 def _balance_ratio(state: CustomerState, _: int) -> float:
     balance = state.balance
     if balance is None:
         return 1.0
-    usual = max(balance.mean, _major(state))
-    return max(-100.0, min(100.0, balance.newest / usual))
+    ratio = balance.newest / max(balance.mean, _MINOR.get(balance.currency, _USUALLY))
+    return ratio if -_MOST_TIMES <= ratio <= _MOST_TIMES else copysign(_MOST_TIMES, ratio)
 
 
 def _balance_excess(state: CustomerState, at_ms: int) -> float:
@@ -152,14 +126,14 @@ def _balance_above_high(state: CustomerState, _: int) -> float:
     balance = state.balance
     if balance is None or balance.previous_high is None:
         return 0.0
-    return (balance.newest - balance.previous_high) / _major(state)
+    return (balance.newest - balance.previous_high) / _MINOR.get(balance.currency, _USUALLY)
 
 
 def _balance_below_low(state: CustomerState, _: int) -> float:
     balance = state.balance
     if balance is None or balance.previous_low is None:
         return 0.0
-    return (balance.previous_low - balance.newest) / _major(state)
+    return (balance.previous_low - balance.newest) / _MINOR.get(balance.currency, _USUALLY)
 
 
 def _balance_observations(state: CustomerState, _: int) -> float:
@@ -318,5 +292,18 @@ def compile_feature(name: str, half_lives_ms: Sequence[float]) -> Reading:
     Raises:
         UnknownFeature: as ``describe``.
     """
-    feature = describe(name)
-    return feature.compile(name.partition(".")[2], half_lives_ms)
+    compiled = _compiled(name, half_lives_ms)
+    return counter_readings.single(compiled, half_lives_ms) if isinstance(compiled, CounterReading) else compiled
+
+
+def compile_vector(names: Sequence[str], half_lives_ms: Sequence[float]) -> Vector:
+    """The readings of several features as one function, which gives what each gives alone.
+
+    Raises:
+        UnknownFeature: as ``describe``.
+    """
+    return counter_readings.together([_compiled(name, half_lives_ms) for name in names], half_lives_ms)
+
+
+def _compiled(name: str, half_lives_ms: Sequence[float]) -> Reading | CounterReading:
+    return describe(name).compile(name.partition(".")[2], half_lives_ms)

@@ -1,16 +1,21 @@
 """All pairs of a pack at once: their numbers laid out as arrays, read-only for whoever scores.
 
-In go feature vectors in the pairs' common order, out come raw logits or calibrated probabilities in the
-order of the models given. A vector scores the same alone and in a batch, and as its pair says.
+In go feature vectors in the models' common order, out come raw logits or calibrated probabilities in the order of the
+models given. A linear model is laid out as a pair whose buckets say nothing. A vector scores the same alone and in a
+batch, and as its model says. One thread scores at a time: what is worked out on the way has its place laid out as well.
 """
 
+import struct
 from collections.abc import Sequence
-from itertools import chain
+from functools import partial
+from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from needstream.models import linear
+from needstream.models.linear import LinearModel
+from needstream.models.logistic import sigmoid
 from needstream.models.pair_model import BUCKETS, MIDDLE, PairModel
 
 Floats = NDArray[np.float64]
@@ -18,14 +23,13 @@ Floats = NDArray[np.float64]
 _LARGEST = 1e12
 """The largest value told apart, as in ``linear.squash``."""
 
-_CHUNK = 128
-"""Vectors that are standardised together; more would leave the processor's nearest memory."""
+_NEAREST, _FARTHEST = MIDDLE - 2 * linear.CLIP, MIDDLE + 2 * linear.CLIP
 
 
 class PairScorer:
-    """Scores with a fixed list of pairs over the same features; replace it whole to serve newer ones."""
+    """Scores with a fixed list of models over the same features; replace it whole to serve newer ones."""
 
-    def __init__(self, models: Sequence[PairModel]) -> None:
+    def __init__(self, models: Sequence[PairModel | LinearModel]) -> None:
         """Lay out ``models``.
 
         Raises:
@@ -36,21 +40,43 @@ class PairScorer:
         if any(model.features != self.features for model in self.models):
             msg = "pairs of different features cannot be scored together"
             raise ValueError(msg)
-        # A single column would be added up in another order than many, so one pair is laid out twice.
-        laid_out = self.models * 2 if len(self.models) == 1 else self.models
-        shape = (len(self.features), len(laid_out), 1)
-        deviations = _by_feature([model.deviations() for model in laid_out], shape)
-        self._means = _by_feature([model.means for model in laid_out], shape)
-        # A feature that never varied stands at its mean: everything divided by infinity is 0.
-        self._deviations = np.where(deviations > 0, deviations, np.inf)
-        self._half_weights = _by_feature([model.weights for model in laid_out], shape) / 2
-        self._half_buckets = np.array([model.bucket_weights for model in laid_out], dtype=np.float64).reshape(-1) / 2
-        starts = np.arange(len(laid_out) * len(self.features), dtype=np.float64) * BUCKETS + MIDDLE
-        self._starts = _by_feature(starts, shape)
-        self._intercepts = np.array([model.intercept() for model in laid_out]).reshape(-1, 1)
-        lines = [model.calibration.line() for model in self.models]
-        self._half_slopes = np.array([slope / 2 for slope, _ in lines])
-        self._half_offsets = np.array([offset / 2 for _, offset in lines])
+        width, shape = len(self.features), (len(self.models), len(self.features))
+        # A place counts half deviations over all buckets of all models: cut off, it is where a bucket's weight stands.
+        starts = np.arange(len(self.models) * width, dtype=np.float64).reshape(shape) * BUCKETS
+        steps = [[_step(variance) for variance in model.variances] for model in self.models]
+        self._steps = np.array(steps, dtype=np.float64).reshape(shape)
+        self._shifts = starts + MIDDLE - _array([model.means for model in self.models], shape) * self._steps
+        self._nearest, self._farthest = starts + _NEAREST, starts + _FARTHEST
+        weights = _array([model.weights for model in self.models], shape)
+        halves = np.array([[0.5 if isinstance(model, PairModel) else 1.0] for model in self.models]).reshape(-1, 1)
+        self._weights = weights * halves / 2
+        self._buckets = np.array([_buckets(model) for model in self.models], dtype=np.float64).reshape(-1)
+        intercepts = np.array([_intercept(model) for model in self.models], dtype=np.float64)
+        self._intercepts = intercepts - (self._weights * (starts + MIDDLE)).sum(axis=1)
+        self._lines = [model.calibration.line() for model in self.models]
+        self._values, self._magnitudes = np.zeros(width), np.zeros(width)
+        self._write = partial(struct.Struct(f"{width}d").pack_into, self._values.data, 0)
+        self._places, self._found = np.zeros(shape), np.zeros(shape)
+        self._cut = np.zeros(shape, dtype=np.intp)
+
+    def raw(self, values: Sequence[float]) -> Floats:
+        """Every model's raw logit for one vector.
+
+        Raises:
+            ValueError: not one value per feature.
+        """
+        squashed, places, found = self.squashed(values), self._places, self._found
+        np.multiply(squashed, self._steps, out=places)
+        np.add(places, self._shifts, out=places)
+        np.minimum(places, self._farthest, out=places)
+        np.maximum(places, self._nearest, out=places)
+        np.copyto(self._cut, places, casting="unsafe")
+        self._buckets.take(self._cut, out=found, mode="clip")
+        np.multiply(places, self._weights, out=places)
+        np.add(found, places, out=found)
+        logits: Floats = np.add.reduce(found, axis=1)
+        logits += self._intercepts
+        return logits
 
     def logits(self, values: Sequence[float]) -> list[float]:
         """Every model's raw logit for one vector.
@@ -58,8 +84,8 @@ class PairScorer:
         Raises:
             ValueError: not one value per feature.
         """
-        raw: list[float] = self.batch_logits((values,))[0].tolist()
-        return raw
+        logits: list[float] = self.raw(values).tolist()
+        return logits
 
     def scores(self, values: Sequence[float]) -> list[float]:
         """Every model's calibrated probability for one vector.
@@ -67,8 +93,8 @@ class PairScorer:
         Raises:
             ValueError: not one value per feature.
         """
-        probabilities: list[float] = self.batch_scores((values,))[0].tolist()
-        return probabilities
+        lines = zip(self._lines, self.logits(values), strict=True)
+        return [sigmoid(slope * logit + offset) for (slope, offset), logit in lines]
 
     def batch_logits(self, vectors: Sequence[Sequence[float]]) -> Floats:
         """Raw logits, one row per vector and one column per model.
@@ -76,53 +102,45 @@ class PairScorer:
         Raises:
             ValueError: a vector has not one value per feature.
         """
-        width = len(self.features)
-        if any(len(vector) != width for vector in vectors):
-            msg = f"a vector has not one value for each of the {width} features"
-            raise ValueError(msg)
-        flat = np.fromiter(chain.from_iterable(vectors), np.float64, count=len(vectors) * width)
-        squashed = squashed_array(flat).reshape(len(vectors), width).T
-        if len(vectors) <= _CHUNK:
-            return self._raw(squashed).T
-        starts = range(0, len(vectors), _CHUNK)
-        return np.concatenate([self._raw(squashed[:, start : start + _CHUNK]) for start in starts], axis=1).T
+        return np.array([self.raw(values) for values in vectors]).reshape(len(vectors), len(self.models))
 
     def batch_scores(self, vectors: Sequence[Sequence[float]]) -> Floats:
         """Calibrated probabilities, one row per vector and one column per model."""
-        logits = self.batch_logits(vectors)
-        logits *= self._half_slopes
-        logits += self._half_offsets
-        # The sigmoid, written so that nothing overflows.
-        probabilities: Floats = np.tanh(logits, out=logits)
-        probabilities *= 0.5
-        probabilities += 0.5
-        return probabilities
+        return np.array([self.scores(values) for values in vectors]).reshape(len(vectors), len(self.models))
 
-    def _raw(self, squashed: Floats) -> Floats:
-        """Raw logits by model and vector of squashed values by feature and vector."""
-        z = np.ascontiguousarray(squashed)[:, np.newaxis, :] - self._means
-        z /= self._deviations
-        np.minimum(z, linear.CLIP, out=z)
-        np.maximum(z, -linear.CLIP, out=z)
-        # Twice a deviation cut off to a place; all is positive here, so cutting is rounding down.
-        places = z + z
-        places += self._starts
-        z *= self._half_weights
-        z += self._half_buckets.take(places.astype(np.intp))
-        logits: Floats = z.sum(axis=0)
-        logits += self._intercepts
-        return logits[: len(self.models)]
+    def squashed(self, values: Sequence[float]) -> Floats:
+        """Every value as ``linear.squash`` has it, to the last rounding, until the next vector is scored.
+
+        Raises:
+            ValueError: not one value per feature.
+        """
+        exact, magnitudes = self._values, self._magnitudes
+        if len(values) != len(self.features):
+            msg = f"a vector has not one value for each of the {len(self.features)} features"
+            raise ValueError(msg)
+        self._write(*values)
+        if not hypot(*values) <= _LARGEST:  # true of any that is not finite
+            magnitudes[:] = linear.squashed(values)
+            return magnitudes
+        np.absolute(exact, out=magnitudes)
+        np.log1p(magnitudes, out=magnitudes)
+        return np.copysign(magnitudes, exact, out=magnitudes)
 
 
-def squashed_array(values: Floats) -> Floats:
-    """``linear.squash`` of every value, to the last rounding."""
-    magnitudes = np.abs(values)
-    np.copyto(magnitudes, 0.0, where=~np.isfinite(magnitudes))
-    np.minimum(magnitudes, _LARGEST, out=magnitudes)
-    np.log1p(magnitudes, out=magnitudes)
-    return np.copysign(magnitudes, values, out=magnitudes)
+def _step(variance: float) -> float:
+    """Buckets per unit of a logarithm; a feature that never varied stands at its mean."""
+    return 2.0 / sqrt(variance) if variance > 0.0 else 0.0
 
 
-def _by_feature(numbers: ArrayLike, shape: tuple[int, int, int]) -> Floats:
-    """Numbers by model and feature as an array by feature and model."""
-    return np.ascontiguousarray(np.asarray(numbers, dtype=np.float64).reshape(shape[1], shape[0]).T).reshape(shape)
+def _buckets(model: PairModel | LinearModel) -> Sequence[float]:
+    if isinstance(model, PairModel):
+        return [weight / 2 for weight in model.bucket_weights]
+    return [0.0] * (len(model.features) * BUCKETS)
+
+
+def _intercept(model: PairModel | LinearModel) -> float:
+    return model.intercept() if isinstance(model, PairModel) else model.intercept
+
+
+def _array(numbers: ArrayLike, shape: tuple[int, int]) -> Floats:
+    return np.array(numbers, dtype=np.float64).reshape(shape)

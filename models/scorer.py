@@ -1,29 +1,55 @@
 """The scorer: the newest published standing of every model, read-only for whoever scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from math import inf, log
 
+import numpy as np
 from msgspec import Struct
 
 from needstream.models import contributions, logistic
-from needstream.models.anomaly_model import AnomalyModel
+from needstream.models.anomaly_scorer import AnomalyScorer
 from needstream.models.pair_model import PairModel
-from needstream.models.pair_scorer import PairScorer
-from needstream.models.standing import BLEND, Standing
+from needstream.models.pair_scorer import Floats
+from needstream.models.panel import Panel, Word
+from needstream.models.standing import BLEND, RECORDED, Standing
 
 COLD_VERSION = "cold"
 STALE_VERSION = "stale"
 DECIMALS = 9
 """Scores are rounded, so that the order in which a processor adds up does not show."""
 
+_DECIMAL = 10.0**DECIMALS
+
+FINEST = 2.0**-16
+"""The smallest difference between two probabilities that are recorded."""
+
 NEVER_MS = 2**62
 
 
 class Readiness(Struct, frozen=True):
-    """How many labels a model needs before it may speak, and how old its newest one may be."""
+    """How many labels a model needs before it may speak, how old its newest one may be, and from which score up.
+
+    ``enter_score`` is the declared threshold, in whose place one may be chosen, ``enter_scores`` those that experts set
+    for some customers.
+    """
 
     min_labels: int
     min_positives: int
     stale_ms: int = NEVER_MS
+    enter_score: float = 0.0
+    enter_scores: tuple[float, ...] = ()
+
+    def quiet_below(self, chosen: float | None) -> float:
+        """The logit below which a model says nothing of anybody, with the threshold that was chosen.
+
+        Calibration and the sigmoid rise, so logits compare as scores do; it is less by what scores are rounded.
+        """
+        entered = (self.enter_score if chosen is None else chosen, *self.enter_scores)
+        least = min((score for score in entered if score < 1.0), default=1.0) - 2 / _DECIMAL
+        if least <= 0.0:
+            return -inf
+        return log(least / (1.0 - least)) if least < 1.0 - 4 / _DECIMAL else inf
 
 
 class Score(Struct, frozen=True):
@@ -48,8 +74,7 @@ class Scorer:
         self._is_pinned = is_pinned
         self._readiness = dict(readiness)
         self._published: dict[str, Standing] = {}
-        self._cold = dict.fromkeys(self._readiness, _COLD)
-        self._arrange()
+        self._served = _Served([], self._readiness, anomaly=None, is_pinned=is_pinned)
 
     def publish(self, standing: Standing) -> bool:
         """Serve ``standing`` from now on; an older one than the served one is ignored (False)."""
@@ -69,31 +94,38 @@ class Scorer:
         """Whether any model may speak."""
         return bool(self._served.warm)
 
+    def look(self, values: Sequence[float], *, at_ms: int = 0) -> "Sight":
+        """Look at ``values`` (feature order) at an event time with every model at once.
+
+        Raises:
+            ValueError: not one value per feature, and a model is warm.
+        """
+        served = self._served
+        return Sight(served, served.champions.logits(values), at_ms=at_ms)
+
+    def sample(self, values: Sequence[float], *, at_ms: int = 0) -> "Sight":
+        """Look as ``look`` does, and at what every contestant says as well; what they said is in ``recorded``.
+
+        Raises:
+            ValueError: not one value per feature, and a model is warm.
+        """
+        served = self._served
+        return Sight(served, served.everybody.logits(values), at_ms=at_ms)
+
     def scores(self, values: Sequence[float], *, at_ms: int = 0) -> dict[str, Score]:
         """Every model's word on ``values`` (feature order) at an event time, by model name.
 
         Raises:
             ValueError: not one value per feature, and a model is warm.
         """
-        answers, served = dict(self._cold), self._served
-        if served.in_pairs:
-            for standing, probability in zip(served.in_pairs, served.pairs.scores(values), strict=True):
-                answers[standing.name] = self._answer(standing, probability, at_ms=at_ms)
-        for standing in served.others:
-            probability = logistic.sigmoid(standing.champion_logit(values))
-            answers[standing.name] = self._answer(standing, probability, at_ms=at_ms)
-        return answers
+        return self.look(values, at_ms=at_ms).scores()
 
     def contestants(self, values: Sequence[float]) -> dict[str, dict[str, float]]:
-        """What is to be recorded of every warm model, as probabilities by kind, by model name.
-
-        That is what each contestant says, before calibration, and what the champion's line alone does.
-        """
+        """What is to be recorded of every warm model, as probabilities by kind, by model name."""
+        seen = self.sample(values)
         return {
-            standing.name: {
-                kind: round(logistic.sigmoid(logit), DECIMALS) for kind, logit in standing.said(values).items()
-            }
-            for standing in self._served.warm
+            name: {kind: share for kind, share in zip(RECORDED, shares, strict=True) if share}
+            for name, shares in zip(seen.warm(), seen.recorded().tolist(), strict=True)
         }
 
     def enter_score(self, name: str) -> float | None:
@@ -127,11 +159,6 @@ class Scorer:
         """Every served standing, by name."""
         return [self._published[name] for name in sorted(self._published)]
 
-    def _answer(self, standing: Standing, probability: float, *, at_ms: int) -> Score:
-        if not self._is_pinned and at_ms - standing.newest_ms > self._readiness[standing.name].stale_ms:
-            return _STALE
-        return Score(round(probability, DECIMALS), f"{standing.name}-{standing.champion}-{standing.version}")
-
     def _is_warm(self, standing: Standing) -> bool:
         readiness = self._readiness[standing.name]
         # A champion that was declared anew has learned less than the track was given.
@@ -141,26 +168,116 @@ class Scorer:
 
     def _arrange(self) -> None:
         warm = [standing for standing in self.published() if self._is_warm(standing)]
-        models = (standing.anomaly for standing in self.published())
+        learned = next((standing.anomaly for standing in self.published() if standing.anomaly is not None), None)
+        anomaly = self._served.anomaly
+        if learned is None:
+            anomaly = None
+        elif anomaly is None or anomaly.model is not learned:
+            anomaly = AnomalyScorer(learned)
         # In one piece: who is scoring goes on with what it began with.
-        self._served = _Served(warm, anomaly=next((model for model in models if model is not None), None))
+        self._served = _Served(warm, self._readiness, anomaly=anomaly, is_pinned=self._is_pinned)
 
 
 class _Served:
-    """The warm models laid out: those whose champion is a pair together, the others one by one."""
+    """The warm models laid out: all that can be prepared before a vector is seen."""
 
-    def __init__(self, warm: list[Standing], *, anomaly: AnomalyModel | None) -> None:
+    def __init__(
+        self,
+        warm: list[Standing],
+        readiness: Mapping[str, Readiness],
+        *,
+        anomaly: AnomalyScorer | None,
+        is_pinned: bool,
+    ) -> None:
         self.warm = warm
-        self.in_pairs = [standing for standing in warm if _pair(standing) is not None]
-        self.others = [standing for standing in warm if _pair(standing) is None]
-        self.pairs = PairScorer(list(_pairs(self.in_pairs)))
         self.anomaly = anomaly
+        self.names = tuple(readiness)
+        self.place = {standing.name: place for place, standing in enumerate(warm)}
+        self.versions = [f"{standing.name}-{standing.champion}-{standing.version}" for standing in warm]
+        self.fresh_until_ms = [
+            NEVER_MS if is_pinned else standing.newest_ms + readiness[standing.name].stale_ms for standing in warm
+        ]
+        self.quiet_below = [readiness[standing.name].quiet_below(standing.enter_score) for standing in warm]
+        self.champions = Panel([standing.champion_word() for standing in warm])
+
+    @cached_property
+    def everybody(self) -> Panel:
+        """The words of the champions and behind them all that are recorded, as they stand in ``RECORDED``."""
+        recorded = [words.get(kind, Word()) for words in self._words for kind in RECORDED]
+        return Panel([*(standing.champion_word() for standing in self.warm), *recorded])
+
+    @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Between what a probability is recorded, by model and kind: not quite 0 and 1, and 0 where nobody is asked."""
+        asked = np.array([[float(kind in words) for kind in RECORDED] for words in self._words])
+        return asked * FINEST, asked * (1.0 - FINEST)
+
+    @cached_property
+    def _words(self) -> list[dict[str, Word]]:
+        return [standing.words() for standing in self.warm]
 
 
-def _pair(standing: Standing) -> PairModel | None:
-    model = standing.contestants.get(standing.champion)
-    return model if isinstance(model, PairModel) else None
+class Sight:
+    """What every model says of one vector at one moment, worked out as far as it is asked for."""
 
+    __slots__ = ("_at_ms", "_logits", "_said", "_scores", "_served")
 
-def _pairs(standings: Iterable[Standing]) -> Iterable[PairModel]:
-    return (pair for standing in standings if (pair := _pair(standing)) is not None)
+    def __init__(self, served: _Served, said: Floats, *, at_ms: int) -> None:
+        self._served, self._said, self._at_ms = served, said, at_ms
+        self._logits: list[float] = said[: len(served.warm)].tolist()
+        self._scores: dict[str, Score] | None = None
+
+    def warm(self) -> Iterable[str]:
+        """The models that may speak, in the order of ``recorded``."""
+        return self._served.place
+
+    def audible(self) -> list[str]:
+        """The models that may have something to say: those whose score reaches the lowest of their bars."""
+        served = self._served
+        heard = zip(served.place, self._logits, served.quiet_below, strict=True)
+        return [name for name, logit, least in heard if logit >= least]
+
+    def probability(self, name: str) -> float | None:
+        """One model's score, rounded; None of one that is cold or stale."""
+        served = self._served
+        place = served.place.get(name)
+        if place is None or self._at_ms > served.fresh_until_ms[place]:
+            return None
+        return round(logistic.sigmoid(self._logits[place]) * _DECIMAL) / _DECIMAL
+
+    def score(self, name: str) -> Score:
+        """One model's word."""
+        probability = self.probability(name)
+        if probability is None:
+            return _STALE if name in self._served.place else _COLD
+        return Score(probability, self._served.versions[self._served.place[name]])
+
+    def scores(self) -> dict[str, Score]:
+        """Every model's word, by its name."""
+        if self._scores is None:
+            self._scores = {name: self.score(name) for name in self._served.names}
+        return self._scores
+
+    def recorded(self) -> Floats:
+        """What is to be recorded of every warm model: probabilities by model, and by kind in the order of ``RECORDED``.
+
+        That is what each contestant says, before calibration, and what the champion's line alone does, ``FINEST`` away
+        from 0 and 1; 0 where the model has no such contestant. Of a ``sample``.
+        """
+        served = self._served
+        shares = self._said[len(served.warm) :].reshape(-1, len(RECORDED)) * 0.5
+        # The sigmoid, written so that nothing overflows.
+        np.tanh(shares, out=shares)
+        shares += 1.0
+        shares *= 0.5 * _DECIMAL
+        np.rint(shares, out=shares)
+        shares /= _DECIMAL
+        if served.warm:
+            least, most = served.bounds
+            np.maximum(shares, least, out=shares)
+            np.minimum(shares, most, out=shares)
+        return shares
+
+    def levels(self) -> bytes:
+        """What is to be recorded as whole multiples of ``FINEST``, two bytes each, the lower one first."""
+        return np.rint(self.recorded() / FINEST).astype("<u2").tobytes()

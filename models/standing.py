@@ -5,7 +5,7 @@ standings give equal bytes, and what is decoded can be scored without overflow.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -15,8 +15,10 @@ from needstream.models.anomaly_model import AnomalyModel
 from needstream.models.blend import Blend
 from needstream.models.calibration import Calibration
 from needstream.models.contestants import Exported
+from needstream.models.panel import Word
 from needstream.models.promotion import ContestState
 from needstream.models.thresholds import ThresholdState
+from needstream.schemas.pack import Contestant
 from needstream.schemas.signals import Share, Total
 
 BLEND = "blend"
@@ -24,6 +26,9 @@ BLEND = "blend"
 
 LINE = "line"
 """Under this name is recorded what the calibration of the champion alone says."""
+
+RECORDED: tuple[str, ...] = (LINE, *get_args(Contestant))
+"""The order in which what was said is recorded: new kinds are appended, none is moved or removed."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -79,6 +84,20 @@ class Standing(Struct, frozen=True, kw_only=True):
         """What is recorded with a prediction, as logits: every contestant's, and the champion's line alone."""
         said = self.raw_logits(values)
         return said | {LINE: self._calibration().untempered(said[self.champion])}
+
+    def words(self) -> dict[str, Word]:
+        """What ``said`` says, prepared for any vector."""
+        words = {kind: Word(((model, 1.0),)) for kind, model in self.contestants.items()}
+        if self.blend is not None:
+            shares = self.blend.shares(tuple(self.contestants))
+            words[BLEND] = Word(tuple((model, shares[kind]) for kind, model in self.contestants.items()))
+        calibration = self._calibration()
+        words[LINE] = words[self.champion].along(calibration.slope, calibration.offset)
+        return words
+
+    def champion_word(self) -> Word:
+        """What ``champion_logit`` says, prepared for any vector."""
+        return self.words()[self.champion].along(*self._calibration().line())
 
     def champion_logit(self, values: Sequence[float]) -> float:
         """The calibrated logit that is served."""

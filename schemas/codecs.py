@@ -102,11 +102,11 @@ def _admit(event: AnyMessage, *, latest_ms: int, key: bytes | None) -> Rejected 
     if not EARLIEST_MS <= at_ms <= latest_ms:
         reason = RejectReason.TIME_TOO_EARLY if at_ms < EARLIEST_MS else RejectReason.TIME_TOO_LATE
         return Rejected(reason, "event_time", event.event_time.isoformat())
-    customer_id, anonymous_id = event.customer_id, event.anonymous_id
+    event_id, customer_id, anonymous_id = event.event_id, event.customer_id, event.anonymous_id
     identity = anonymous_id if customer_id is None else customer_id
     if identity is None:
         return Rejected(RejectReason.MISSING_IDENTITY, "customer_id")
-    if not event.event_id.isprintable() or event.event_id.isspace():
+    if not event_id.isprintable() or event_id.isspace():
         return _unreadable("event_id")
     if customer_id is not None and (not customer_id.isprintable() or customer_id.isspace()):
         return _unreadable("customer_id")
@@ -138,12 +138,13 @@ def _admit_forwarded(event: identities.Forwarded) -> Rejected | None:
 
 
 def _admit_transaction(event: events.Transaction) -> Rejected | None:
-    wrong = _admit_money(event.amount, event.currency, field="amount")
-    if wrong is None and event.balance_after is not None:
-        wrong = _admit_money(event.balance_after, event.currency, field="balance_after")
-    if wrong is None and event.amount.startswith("-") and event.event_type not in events.SIGNED_KINDS:
+    amount, currency, balance_after, mcc = event.amount, event.currency, event.balance_after, event.mcc
+    wrong = _admit_money(amount, currency, field="amount")
+    if wrong is None and balance_after is not None:
+        wrong = _admit_money(balance_after, currency, field="balance_after")
+    if wrong is None and amount[0] == "-" and event.event_type not in events.SIGNED_KINDS:
         wrong = Rejected(RejectReason.INVALID_AMOUNT, "amount", f"{event.event_type} must not be negative")
-    if wrong is None and event.mcc is not None and not (event.mcc.isascii() and event.mcc.isdecimal()):
+    if wrong is None and mcc is not None and not (mcc.isascii() and mcc.isdecimal()):
         wrong = Rejected(RejectReason.INVALID_VALUE, "mcc", "not four digits")
     return wrong
 

@@ -6,7 +6,7 @@ cannot express (one identity at least, exact money, sane times) is checked in ``
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 from msgspec import Meta, Struct
 
@@ -64,7 +64,7 @@ SIGNED_KINDS: frozenset[TransactionType] = frozenset({"balance", "interest", "re
 """The kinds of transaction whose amount may be negative."""
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """What every event carries, whatever its topic."""
 
     event_id: Identifier
@@ -155,6 +155,7 @@ class CreditScore(Event, frozen=True, kw_only=True, tag_field="event_type", tag=
     score: Annotated[int, Meta(ge=0, le=1000)]
 
 
+@final
 class Erasure(Event, frozen=True, kw_only=True, tag_field="event_type", tag="erasure"):
     """A request to forget the customer."""
 

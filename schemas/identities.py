@@ -5,7 +5,7 @@ The history of a visitor rests where the anonymous id belongs, the customer's st
 without a login, ``Forgotten`` follows an erasure. All are keyed by whom they are for.
 """
 
-from typing import Annotated
+from typing import Annotated, final
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,7 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Numbers = Annotated[list[float], Meta(min_length=1, max_length=16)]
 
 
+@final
 class Link(events.Event, frozen=True, kw_only=True, tag_field="event_type", tag="link"):
     """Asks a visitor's partition for the history; ``reply_to`` is the customer's partition."""
 
@@ -29,6 +30,7 @@ class Link(events.Event, frozen=True, kw_only=True, tag_field="event_type", tag=
     reply_to: Place
 
 
+@final
 class History(events.Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="history"):
     """What is known of a visitor, for the customer it turned out to be; empty if there is none or it is not given.
 
@@ -57,6 +59,7 @@ class History(events.Event, frozen=True, kw_only=True, omit_defaults=True, tag_f
         return self.event_id.removesuffix(_HISTORY)
 
 
+@final
 class Forwarded(events.Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type", tag="forwarded"):
     """An event of a device whose owner is known; exactly one of the five is there.
 
@@ -88,6 +91,7 @@ class Forwarded(events.Event, frozen=True, kw_only=True, omit_defaults=True, tag
         return (self.click, self.transaction, self.feedback, self.customer, self.outcome)
 
 
+@final
 class Forgotten(events.Event, frozen=True, kw_only=True, tag_field="event_type", tag="forgotten"):
     """Tells a visitor's partition that the owner was erased."""
 

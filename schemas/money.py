@@ -8,6 +8,7 @@ import re
 AMOUNT_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$"
 """A decimal number of at most 15 whole and 8 fractional digits, no exponent, no grouping."""
 
+_MOST_WHOLE = 15
 _AMOUNT = re.compile(r"(-?[0-9]{1,15})(?:\.([0-9]{1,8}))?")
 
 _TWO_DECIMALS = """
@@ -37,6 +38,12 @@ def minor_units(amount: str, currency: str) -> int:
         ValueError: no decimal number, or more decimals than the currency has.
     """
     exponent = EXPONENTS[currency]
+    whole, point, fraction = amount.partition(".")
+    digits = whole + fraction
+    # The usual amount has all its decimals and no sign, which is seen without a pattern.
+    is_complete = len(fraction) == exponent and (point == "") is (exponent == 0)
+    if is_complete and 0 < len(whole) <= _MOST_WHOLE and digits.isascii() and digits.isdecimal():
+        return int(digits)
     parts = _AMOUNT.fullmatch(amount)
     if parts is None:
         msg = "not a decimal number"

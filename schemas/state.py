@@ -7,7 +7,10 @@ of meaning raises ``STATE_VERSION``. Nothing here grows with the number of event
 import msgspec
 from msgspec import Struct, field
 
-STATE_VERSION = 2
+from needstream.schemas import pending
+from needstream.schemas.pending import Pending, Prediction
+
+STATE_VERSION = 3
 OLDEST_READ = 1
 """The oldest version that ``restore`` upgrades."""
 
@@ -18,14 +21,20 @@ RECENT_EVENT_IDS = 64
 """How many event ids are remembered per customer: the window in which a duplicate is recognised."""
 
 
-class Timer(Struct, array_like=True, frozen=True):
+RECENT_ID_BYTES = 6
+"""How much of its hash is remembered of an event id; a customer's new event is taken for one of 64 once in 4e12."""
+
+_RECENT_ID_BYTES_BEFORE = 8
+
+
+class Timer(Struct, array_like=True, frozen=True, gc=False):
     """A durable alarm in event time; ``armed_by`` is the event id that set it."""
 
     due_ms: int
     armed_by: str
 
 
-class Session(Struct, array_like=True):
+class Session(Struct, array_like=True, gc=False):
     """The open session window of a customer."""
 
     started_ms: int
@@ -35,7 +44,7 @@ class Session(Struct, array_like=True):
     dwell_ms: int = 0
 
 
-class Balance(Struct, array_like=True):
+class Balance(Struct, array_like=True, gc=False):
     """The account balance and its habits, in minor units of ``currency``.
 
     ``mean`` is time-weighted with exponential forgetting and holds what was usual *before* the
@@ -56,7 +65,7 @@ class Balance(Struct, array_like=True):
     previous_high: int | None = None
 
 
-class Income(Struct, array_like=True):
+class Income(Struct, array_like=True, gc=False):
     """Regular income: when salaries came and how far apart (days, smoothed)."""
 
     salaries: int
@@ -65,7 +74,7 @@ class Income(Struct, array_like=True):
     irregularity_days: float
 
 
-class Credit(Struct, array_like=True):
+class Credit(Struct, array_like=True, gc=False):
     """The newest credit score and the reference it is compared with (recent best)."""
 
     score: int
@@ -74,7 +83,7 @@ class Credit(Struct, array_like=True):
     reference_ms: int
 
 
-class Payments(Struct, array_like=True):
+class Payments(Struct, array_like=True, gc=False):
     """The habit of the customer's outgoing payments: decayed moments of the logarithm of the amount.
 
     ``surprise`` is how many standard deviations the newest was above what was usual before it. ``weight`` is what the
@@ -90,7 +99,7 @@ class Payments(Struct, array_like=True):
     currency: str = ""
 
 
-class Traits(Struct, array_like=True):
+class Traits(Struct, array_like=True, gc=False):
     """Reference attributes that decisions read."""
 
     age_band: str = ""
@@ -102,37 +111,12 @@ class Traits(Struct, array_like=True):
     mute: bool = False
 
 
-class Arming(Struct, array_like=True):
+class Arming(Struct, array_like=True, gc=False):
     """Where one scenario or model stands: armed, or fired and waiting to be re-armed."""
 
     armed: bool = True
     fired: int = 0
     last_fired_ms: int = 0
-
-
-class Ask(Struct, array_like=True):
-    """One model's part of a pending prediction.
-
-    ``contestants`` holds what each contestant said, in 16 bits each, in the order of their kinds (``pipeline.labels``).
-    """
-
-    due_ms: int
-    score: float | None
-    model_version: str
-    converted: bool = False
-    contestants: bytes = b""
-
-
-class Prediction(Struct, array_like=True):
-    """A remembered prediction that will be judged, one ask per model.
-
-    ``features`` is a bit mask of the features that are not zero, followed by those in single precision.
-    """
-
-    made_ms: int
-    features: bytes
-    feature_set: str
-    asks: dict[str, Ask]
 
 
 class ClosedSession(Struct, array_like=True):
@@ -142,7 +126,7 @@ class ClosedSession(Struct, array_like=True):
     count: list[float] | None
 
 
-class Owner(Struct, array_like=True):
+class Owner(Struct, array_like=True, gc=False):
     """Who identified on an anonymous visitor's device.
 
     Attributes:
@@ -165,7 +149,7 @@ class CustomerState(Struct, array_like=True):
         clock_ms: the newest event time or timer applied; earlier arrivals are late.
         applied: per input ``topic-partition`` the offset through which everything of this customer
             is applied, followed by single offsets applied ahead of it.
-        recent_ids: 8-byte hashes of the newest event ids, oldest first.
+        recent_ids: 6-byte hashes of the newest event ids, oldest first.
         counters: decayed counts and amounts by fact, as ``[at_ms, value per half-life ...]``.
         timers: alarms by name.
         active_ms: event time of the customer's last own activity, 0 before the first.
@@ -179,6 +163,8 @@ class CustomerState(Struct, array_like=True):
         erased_ms: the customer was erased then; what happened before is not remembered again.
         released: how many labelled examples of the customer have been released.
         payments: the habit of outgoing payments, None before the first.
+        predictions: what was predicted and has still to be judged, packed (``schemas.pending``); ``shared`` is
+            what all of them have in common.
         unusual: how unusual the customer's features were at the newest prediction, 0 to 1, 0 when nobody could tell.
     """
 
@@ -197,7 +183,7 @@ class CustomerState(Struct, array_like=True):
     consents: dict[str, tuple[str, int]] = field(default_factory=dict)
     timers: dict[str, Timer] = field(default_factory=dict)
     armings: dict[str, Arming] = field(default_factory=dict)
-    predictions: list[Prediction] = field(default_factory=list)
+    predictions: list[Pending] = field(default_factory=list)
     active_ms: int = 0
     suspect_until_ms: int = 0
     distress_until_ms: int = 0
@@ -209,6 +195,17 @@ class CustomerState(Struct, array_like=True):
     closed: ClosedSession | None = None
     payments: Payments | None = None
     unusual: float = 0.0
+    shared: bytes = pending.NOTHING
+
+
+class _StateBefore(CustomerState, array_like=True):
+    """A state of version 1 or 2: predictions held asks by name with 16 bits for every contestant, marks had 8."""
+
+    predictions: list[Prediction] = field(default_factory=list)  # type: ignore[assignment]
+
+
+class _Head(Struct, array_like=True):
+    version: int
 
 
 class PartitionState(Struct, array_like=True):
@@ -225,6 +222,8 @@ class StateVersionError(ValueError):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(CustomerState)
+_DECODER_BEFORE = msgspec.msgpack.Decoder(_StateBefore)
+_HEAD_DECODER = msgspec.msgpack.Decoder(_Head)
 _PARTITION_DECODER = msgspec.msgpack.Decoder(PartitionState)
 
 PARTITION_KEY = "partition\x1f"
@@ -234,6 +233,12 @@ PARTITION_KEY = "partition\x1f"
 def new_customer(customer_id: str, at_ms: int) -> CustomerState:
     """The state of a customer first seen at ``at_ms``."""
     return CustomerState(STATE_VERSION, customer_id, at_ms, at_ms)
+
+
+def opened(state: CustomerState) -> list[Prediction]:
+    """The pending predictions as they were made, with what has become of them since."""
+    shared = pending.shared_in(state.shared)
+    return [pending.opened(packed, shared) for packed in state.predictions]
 
 
 def snapshot(state: CustomerState) -> bytes:
@@ -257,8 +262,10 @@ def restore_partition(stored: bytes) -> PartitionState:
     except (ValueError, RecursionError) as error:
         msg = f"stored partition record cannot be read: {error}"
         raise StateVersionError(msg) from error
-    if found.version != STATE_VERSION:
-        msg = f"stored partition record has version {found.version}, this program reads {STATE_VERSION}"
+    if not OLDEST_READ <= found.version <= STATE_VERSION:
+        msg = (
+            f"stored partition record has version {found.version}, this program reads {OLDEST_READ} to {STATE_VERSION}"
+        )
         raise StateVersionError(msg)
     return found
 
@@ -271,24 +278,43 @@ def restore(stored: bytes) -> CustomerState:
     """
     try:
         state = _DECODER.decode(stored)
+    except (ValueError, RecursionError):
+        return _restored_from_before(stored)
+    return state if state.version == STATE_VERSION else _restored_from_before(stored)
+
+
+def _restored_from_before(stored: bytes) -> CustomerState:
+    """The state of a version before this one, upgraded; what is neither is refused."""
+    try:
+        version = _HEAD_DECODER.decode(stored).version
+        if OLDEST_READ <= version < STATE_VERSION:
+            return _upgraded(_DECODER_BEFORE.decode(stored))
+        if version == STATE_VERSION:
+            _DECODER.decode(stored)  # fails again, and says why
     except (ValueError, RecursionError) as error:
         msg = f"stored customer state cannot be read: {error}"
         raise StateVersionError(msg) from error
-    if state.version == STATE_VERSION:
-        return state
-    if not OLDEST_READ <= state.version < STATE_VERSION:
-        msg = (
-            f"stored customer state has version {state.version}, this program reads {OLDEST_READ} to "
-            f"{STATE_VERSION}; run the release that wrote it, or rebuild the state by replay"
-        )
-        raise StateVersionError(msg)
-    return _upgraded(state)
+    msg = (
+        f"stored customer state has version {version}, this program reads {OLDEST_READ} to "
+        f"{STATE_VERSION}; run the release that wrote it, or rebuild the state by replay"
+    )
+    raise StateVersionError(msg)
 
 
-def _upgraded(state: CustomerState) -> CustomerState:
-    """A state of version 1: the fields it did not have yet are at their defaults."""
-    state.version = STATE_VERSION
-    if FORGOTTEN in state.timers:
+def _upgraded(before: _StateBefore) -> CustomerState:
+    """A state of version 1 or 2: the fields it did not have yet are at their defaults."""
+    if before.version == 1 and FORGOTTEN in before.timers:
         # Version 1 left a marker in the place of an erased customer, first seen at the time of the request.
-        state.erased_ms = state.first_ms
-    return state
+        before.erased_ms = before.first_ms
+    predictions: list[Pending] = []
+    shared = pending.NOTHING
+    for prediction in before.predictions:
+        for ask in prediction.asks.values():
+            ask.contestants = pending.squeezed(ask.contestants)
+        packed, shared = pending.packed(prediction, shared)
+        predictions.append(packed)
+    ring = before.recent_ids
+    marks = (ring[at : at + RECENT_ID_BYTES] for at in range(0, len(ring), _RECENT_ID_BYTES_BEFORE))
+    fields = {name: getattr(before, name) for name in before.__struct_fields__}
+    fields |= {"version": STATE_VERSION, "predictions": predictions, "shared": shared, "recent_ids": b"".join(marks)}
+    return CustomerState(**fields)

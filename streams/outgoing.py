@@ -53,13 +53,13 @@ def addressed(
 ) -> dict[TP, list[sending.Record]]:
     """The records of what the lane of partition ``sender`` said, by where they go."""
     decided_at = rfc3339(time.time_ns() // 1_000_000)
-    by_place: dict[TP, list[sending.Record]] = {}
+    by_place: dict[tuple[str, int], list[sending.Record]] = {}
     for emission in emitted:
         for written in outputs.records(emission, decided_at=decided_at, receipts=addresses.receipts):
-            place = TP(written.topic, addresses.of_record(written, sender=sender))
+            place = (written.topic, addresses.of_record(written, sender=sender))
             by_place.setdefault(place, []).append((written.key, written.value, written.headers, None))
     for letter in letters:
-        place = TP(topics.DEAD_LETTERS, sender)
+        place = (topics.DEAD_LETTERS, sender)
         headers = outputs.dead_letter_headers(letter)
         by_place.setdefault(place, []).append((letter.key, letter.value, headers, letter.timestamp_ms))
-    return by_place
+    return {TP(*place): records for place, records in by_place.items()}

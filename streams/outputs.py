@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,6 @@ from needstream.streams.receipts import Receipts
 
 BY_KEY = identities.BY_KEY
 
-SOURCE = "/needstream"
 Headers = list[tuple[str, bytes]]
 OriginalHeaders = tuple[tuple[str, bytes | None], ...]
 
@@ -31,7 +30,12 @@ OMITTED = "needstream.omitted"
 _HEADER_OVERHEAD_BYTES = 10
 _MARK = re.compile(rf"{re.escape(topics.DEAD_LETTERS)}-[0-9]{{1,10}}-[0-9]{{1,19}}")
 _ENCODER = msgspec.json.Encoder()
-_OF_MODELS = (signals.LabelledExample, signals.ModelDecision)
+
+_SIGNALS = (signals.NeedSignal, signals.Alert)
+_VERSION = ("ce_specversion", b"1.0")
+_SOURCE = ("ce_source", b"/needstream")
+_JSON = ("content-type", b"application/json")
+_TYPES = {topic: ("ce_type", f"needstream.{topic.rpartition('.')[0]}".encode()) for topic in topics.BY_NAME}
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -47,21 +51,6 @@ class Record(msgspec.Struct, frozen=True):
     partition: int | None = None
 
 
-def topic_of(emission: Emission | signals.ModelDecision) -> str | None:
-    """The topic an emission belongs to; None for facts that are only counted, or that make several records."""
-    if isinstance(emission, signals.NeedSignal):
-        return topics.NEED_SIGNALS
-    if isinstance(emission, signals.Alert):
-        return topics.CHURN_ALERTS if emission.kind == "churn" else topics.ALERTS
-    if isinstance(emission, signals.Decision | signals.ModelDecision):
-        return topics.DECISIONS
-    if isinstance(emission, signals.ProfileSummary):
-        return topics.PROFILES
-    if isinstance(emission, signals.LabelledExample):
-        return topics.LABELLED_EXAMPLES
-    return None
-
-
 def records(
     emission: Emission | signals.ModelDecision, *, decided_at: str | None = None, receipts: Receipts | None = None
 ) -> Sequence[Record]:
@@ -72,17 +61,46 @@ def records(
         decided_at: processing time as RFC 3339 text; signals keep their event time without one.
         receipts: writes the receipts of erasures; without it there are none.
     """
-    if isinstance(emission, identities.IdentityMessage):
-        return (_message(emission),)
-    if isinstance(emission, CustomerErased):
-        return _of_erasure(emission, receipts)
-    topic = topic_of(emission)
-    if topic is None:
-        return ()
-    if isinstance(emission, signals.Signal) and decided_at is not None:
+    if decided_at is not None and type(emission) in _SIGNALS:
         emission = msgspec.structs.replace(emission, decided_at=decided_at)
-    key = emission.model if isinstance(emission, _OF_MODELS) else _customer(emission)
-    return (Record(topic, key.encode(), _ENCODER.encode(emission), _headers(emission, topic)),)
+    write = _WRITERS.get(type(emission))
+    if write is not None:
+        return (write(emission),)
+    return _of_erasure(emission, receipts) if type(emission) is CustomerErased else ()
+
+
+def _signal(signal: signals.NeedSignal | signals.Alert) -> Record:
+    topic = topics.NEED_SIGNALS
+    if type(signal) is signals.Alert:
+        topic = topics.CHURN_ALERTS if signal.kind == "churn" else topics.ALERTS
+    headers = _cloud_event(topic, signal.signal_id, at=signal.event_time)
+    headers += _cause(signal.trigger_event_id, subject=signal.customer_id)
+    headers.append(("ce_expirytime", signal.expires_at.encode()))
+    return Record(topic, signal.customer_id.encode(), _ENCODER.encode(signal), headers)
+
+
+def _decision(decision: signals.Decision) -> Record:
+    headers = _cloud_event(topics.DECISIONS, decision.decision_id, at=decision.event_time)
+    headers += _cause(decision.trigger_event_id, subject=decision.customer_id)
+    return Record(topics.DECISIONS, decision.customer_id.encode(), _ENCODER.encode(decision), headers)
+
+
+def _model_decision(decision: signals.ModelDecision) -> Record:
+    headers = _cloud_event(topics.DECISIONS, decision.decision_id, at=decision.event_time)
+    return Record(topics.DECISIONS, decision.model.encode(), _ENCODER.encode(decision), headers)
+
+
+def _profile(summary: signals.ProfileSummary) -> Record:
+    at, key = summary.event_time, summary.customer_id.encode()
+    headers = _cloud_event(topics.PROFILES, f"{summary.customer_id}@{at}", at=at)
+    headers.append(("ce_partitionkey", key))
+    return Record(topics.PROFILES, key, _ENCODER.encode(summary), headers)
+
+
+def _example(example: signals.LabelledExample) -> Record:
+    at = example.predicted_at if example.stage == "assumed" else example.due_at
+    headers = _cloud_event(topics.LABELLED_EXAMPLES, example.example_id, at=at)
+    return Record(topics.LABELLED_EXAMPLES, example.model.encode(), _ENCODER.encode(example), headers)
 
 
 def _message(message: identities.IdentityMessage) -> Record:
@@ -101,52 +119,31 @@ def _of_erasure(erased: CustomerErased, receipts: Receipts | None) -> list[Recor
     if receipts is not None:
         receipt = receipts.write(erased)
         headers = _cloud_event(topics.ERASURE_RECEIPTS, receipt.receipt_id, at=receipt.requested_at)
-        headers |= {"ce_causationid": receipt.request_event_id, "ce_partitionkey": receipt.subject}
-        value = _ENCODER.encode(receipt)
-        written.append(Record(topics.ERASURE_RECEIPTS, receipt.subject.encode(), value, _encoded(headers)))
+        headers += _cause(receipt.request_event_id, subject=receipt.subject)
+        written.append(Record(topics.ERASURE_RECEIPTS, receipt.subject.encode(), _ENCODER.encode(receipt), headers))
     return written
 
 
-def _customer(emission: Any) -> str:
-    customer_id: str = emission.customer_id
-    return customer_id
+def _cloud_event(topic: str, identity: str, *, at: str) -> Headers:
+    return [_VERSION, ("ce_id", identity.encode()), _TYPES[topic], _SOURCE, ("ce_time", at.encode()), _JSON]
 
 
-def _headers(emission: Any, topic: str) -> Headers:
-    identity, at = _identity(emission)
-    headers = _cloud_event(topic, identity, at=at)
-    if isinstance(emission, signals.Signal | signals.Decision):
-        headers["ce_causationid"] = emission.trigger_event_id
-    if not isinstance(emission, _OF_MODELS):
-        headers["ce_partitionkey"] = emission.customer_id
-    if isinstance(emission, signals.Signal):
-        headers["ce_expirytime"] = emission.expires_at
-    return _encoded(headers)
+def _cause(event_id: str, *, subject: str) -> Headers:
+    return [("ce_causationid", event_id.encode()), ("ce_partitionkey", subject.encode())]
 
 
-def _cloud_event(topic: str, identity: str, *, at: str) -> dict[str, str]:
-    return {
-        "ce_specversion": "1.0",
-        "ce_id": identity,
-        "ce_type": f"needstream.{topic.rpartition('.')[0]}",
-        "ce_source": SOURCE,
-        "ce_time": at,
-        "content-type": "application/json",
-    }
-
-
-def _encoded(headers: dict[str, str]) -> Headers:
-    return [(name, text.encode()) for name, text in headers.items()]
-
-
-def _identity(emission: Any) -> tuple[str, str]:
-    if isinstance(emission, signals.Signal):
-        return emission.signal_id, emission.event_time
-    if isinstance(emission, signals.Decision | signals.ModelDecision):
-        return emission.decision_id, emission.event_time
-    if isinstance(emission, signals.LabelledExample):
-        return emission.example_id, emission.predicted_at if emission.stage == "assumed" else emission.due_at
-    return f"{emission.customer_id}@{emission.event_time}", emission.event_time
+_WRITERS: dict[type, Callable[[Any], Record]] = {
+    signals.NeedSignal: _signal,
+    signals.Alert: _signal,
+    signals.Decision: _decision,
+    signals.ModelDecision: _model_decision,
+    signals.ProfileSummary: _profile,
+    signals.LabelledExample: _example,
+    identities.Link: _message,
+    identities.History: _message,
+    identities.Forwarded: _message,
+    identities.Forgotten: _message,
+}
 
 
 def dead_letter(record: Any, rejected: Rejected) -> DeadLetter:

@@ -235,7 +235,7 @@ def _quarantined(learner: Learner | None) -> dict[str, int]:
 def _waiting(store: MemoryStore) -> dict[str, int]:
     """How many predictions of each model have no label yet."""
     stored = (state.restore(value) for key, value in store.items() if key.isprintable())
-    asked = (name for each in stored for prediction in each.predictions for name in prediction.asks)
+    asked = (name for each in stored for prediction in state.opened(each) for name in prediction.asks)
     return dict(sorted(Counter(asked).items()))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from needstream.schemas.state import Prediction
+from needstream.schemas.pending import Prediction
 from needstream.simulation.chaos.observations import Observation, Payload
 from needstream.streams import topics
 

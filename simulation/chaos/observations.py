@@ -164,6 +164,8 @@ def _take_states(seen: Observation, changelog: Iterable[Entry], *, delivered: De
 
 def _fields(restored: state.CustomerState, delivered: Mapping[str, Iterable[int]]) -> Payload:
     told = msgspec.structs.asdict(restored)
+    told["predictions"] = state.opened(restored)
+    del told["shared"]  # of how they are kept
     # How offsets fold into one number depends on batch borders. What they say of the customer's own records does not.
     told["applied"] = {
         origin: sum(not deduplicator.applied(restored, origin, offset=offset) for offset in offsets)

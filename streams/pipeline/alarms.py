@@ -3,6 +3,7 @@
 import heapq
 
 _SLACK = 1_000
+_NEVER_MS = 2**62
 
 
 class Alarms:
@@ -10,9 +11,13 @@ class Alarms:
 
     An entry that was replaced by an earlier one stays in the heap until its time comes; when such entries outnumber
     the live ones the heap is built anew, so memory follows the customers, not the events.
+
+    Attributes:
+        next_ms: when ``pop_due`` has something to look at again.
     """
 
     def __init__(self) -> None:
+        self.next_ms = _NEVER_MS
         self._heap: list[tuple[int, str]] = []
         self._due_ms: dict[str, int] = {}
 
@@ -28,16 +33,15 @@ class Alarms:
             if len(self._heap) > 2 * len(self._due_ms) + _SLACK:
                 self._heap = [(due_ms, customer_id) for customer_id, due_ms in self._due_ms.items()]
                 heapq.heapify(self._heap)
-
-    def is_due(self, until_ms: int) -> bool:
-        """Whether ``pop_due`` has something to look at."""
-        return bool(self._heap) and self._heap[0][0] <= until_ms
+            self.next_ms = self._heap[0][0]
 
     def pop_due(self, until_ms: int) -> tuple[int, str] | None:
         """Take out the earliest alarm due at or before ``until_ms``; ties in order of customer id."""
-        while self._heap and self._heap[0][0] <= until_ms:
+        due: tuple[int, str] | None = None
+        while due is None and self._heap and self._heap[0][0] <= until_ms:
             due_ms, customer_id = heapq.heappop(self._heap)
             if self._due_ms.get(customer_id) == due_ms:
                 del self._due_ms[customer_id]
-                return due_ms, customer_id
-        return None
+                due = (due_ms, customer_id)
+        self.next_ms = self._heap[0][0] if self._heap else _NEVER_MS
+        return due

@@ -7,7 +7,7 @@ down and capped exactly as the treated one.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from needstream.schemas.signals import Decision, Gate
 from needstream.schemas.times import rfc3339
@@ -22,8 +22,10 @@ GateCheck = Callable[[Candidate, Occasion], str | None]
 REMEMBERED_SIGNALS = 8
 
 
-def arbitrate(candidates: Iterable[Candidate], occasion: Occasion) -> list[Emission]:
+def arbitrate(candidates: Sequence[Candidate], occasion: Occasion) -> list[Emission]:
     """Decide the candidates of one moment; the state remembers what was said."""
+    if not candidates:
+        return []
     priority = occasion.definitions.pack.priority
     emissions: list[Emission] = []
     for candidate in sorted(candidates, key=lambda each: (-priority[each.source.declared.treatment], each.source.key)):

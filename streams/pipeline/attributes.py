@@ -12,16 +12,16 @@ def apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int) -> None:
     Of two consents the one with the later event time holds. Profiles and preferences come from one
     ordered topic, so of those the one that arrives last holds, even when it is late against the other topics.
     """
-    if isinstance(event, events.Consent):
+    if type(event) is events.Consent:
         known = state.consents.get(event.purpose)
         if known is None or at_ms >= known[1]:
             state.consents[event.purpose] = (event.status, at_ms)
-    elif isinstance(event, events.Preference):
+    elif type(event) is events.Preference:
         if event.channel is not None:
             state.traits.channel = event.channel
         if event.mute is not None:
             state.traits.mute = event.mute
-    elif isinstance(event, events.Profile):
+    elif type(event) is events.Profile:
         for name in _TRAITS:
             stated = getattr(event, name)
             if stated is not None:

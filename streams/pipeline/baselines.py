@@ -9,7 +9,6 @@ from needstream.schemas import events, money
 from needstream.schemas.state import Balance, Credit, CustomerState, Income
 from needstream.schemas.times import DAY_MS
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.vocabulary import AMOUNT
 
 BUCKET_MS = 30 * DAY_MS
 SAME_SALARY_DAYS = 10.0
@@ -39,13 +38,12 @@ def add_amount(state: CustomerState, transaction: events.Transaction, *, at_ms: 
     home = state.traits.home_currency
     if not home:
         home = state.traits.home_currency = currency
-    key = f"{AMOUNT}tx.{transaction.event_type}"
-    if currency != home or key not in definitions.counted:
+    key = definitions.amounts.get(transaction.event_type)
+    if currency != home or key is None:
         return
-    amount = money.minor_units(transaction.amount, currency) / 10 ** money.EXPONENTS[currency]
-    state.counters[key] = decay.add(
-        state.counters.get(key), amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms
-    )
+    # The text has been checked. Whole currency units are rounded once, to what its minor units divided would be.
+    amount, counters = float(transaction.amount), state.counters
+    counters[key] = decay.add(counters.get(key), amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms)
 
 
 def observe_balance(

@@ -80,7 +80,7 @@ def from_scenario(occasion: Occasion, scenario: CompiledScenario, *, rang: bool 
     )
 
 
-def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
+def from_models(occasion: Occasion, seen: labels.Outlook | None = None) -> list[Candidate]:
     """A candidate of every warm model whose score rises over its entry threshold.
 
     Hysteresis: after a candidate the model stays silent until its score has fallen to the leaving threshold. Nothing is
@@ -90,16 +90,22 @@ def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
     proposed: list[Candidate] = []
     if occasion.at_ms - state.first_ms < definitions.sample_every_ms:
         return proposed
+    seen = seen or labels.outlook(occasion)
+    audible = seen.said.audible()
+    silenced = [key for key, arming in state.armings.items() if not arming.armed]
+    if not audible and not silenced:
+        return proposed
     for model in definitions.models:
         name = model.declared.name
-        said = seen.scores[name]
-        if said.probability is None or not model.concerns(seen.values):
+        if name not in audible and model.key not in silenced:
+            continue
+        probability = seen.said.probability(name)
+        if probability is None or not model.concerns(seen.values):
             continue
         over = bars.bar(model.declared, state.traits, chosen=occasion.scorer.enter_score(name))
-        arming = state.armings.get(model.key)
-        if arming is not None and not arming.armed:
-            arming.armed = said.probability <= over.leave
-        elif over.speaks(said.probability):
+        if model.key in silenced:
+            state.armings[model.key].armed = probability <= over.leave
+        elif over.speaks(probability):
             _disarm(state, model.key)
             proposed.append(_from_model(model, occasion, seen=seen, over=over))
     return proposed
@@ -107,7 +113,7 @@ def from_models(occasion: Occasion, seen: labels.Outlook) -> list[Candidate]:
 
 def _from_model(model: CompiledModel, occasion: Occasion, *, seen: labels.Outlook, over: bars.Bar) -> Candidate:
     name = model.declared.name
-    said = seen.scores[name]
+    said = seen.said.score(name)
     explained = occasion.scorer.explain(name, seen.values)
     why = reasons.of(explained, occasion.definitions, count=SHOWN_CONTRIBUTIONS) if explained else reasons.NONE
     return Candidate(
@@ -141,7 +147,7 @@ def _model_view(occasion: Occasion, scenario: CompiledScenario) -> tuple[float |
     name = CHURN if declared.kind == "churn" else declared.need
     for model in occasion.definitions.models:
         if model.declared.name == name:
-            said = labels.outlook(occasion).scores[name]
+            said = labels.outlook(occasion).said.score(name)
             return said.probability, said.version, duration_text(model.horizon_ms)
     return None, "none", declared.expires_after
 

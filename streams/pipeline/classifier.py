@@ -4,71 +4,91 @@ Facts are ``click.<type>``, ``view.<product>``, ``search.<product>``, ``interest
 ``<topic>.<product>`` for page topics of the pack, ``form.<product>``, ``apply.<product>``, ``tx.<kind>``,
 ``tx.salary``, ``feedback.<type>``, ``credit.score``, ``outcome.<outcome>``; and ``customer.activity`` where the pack
 says the customer acted. ``session.closed`` is the one fact that no event makes.
+
+An event is first read down to the few words that decide its facts. Those are closed vocabularies, so the plan of the
+facts is made once for each combination of words.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from needstream.schemas import events
 from needstream.streams.pipeline.definitions import Definitions
-from needstream.streams.pipeline.vocabulary import ACTIVITY, CREDIT_SCORE, SALARY
+from needstream.streams.pipeline.plans import Plan
+from needstream.streams.pipeline.vocabulary import ACTIVITY, SALARY
 
 SUBMITTED = frozenset({"submitted", "submit", "complete", "completed"})
 _BROWSING = frozenset({"page_view", "click", "feature_use"})
 _FORM_NAME = "_application"
 
+Words = tuple[str, str, str | None, str | bool | None]
+"""What decides the facts: family and type of the event, product, and the topic of its page or whether it is done.
 
-def classify(event: events.AnyEvent, definitions: Definitions) -> list[str]:
-    """The facts of an event, without repetition, the most general last."""
-    if isinstance(event, events.Click):
-        facts = _click(event, definitions)
-    elif isinstance(event, events.Transaction):
-        facts = _transaction(event, definitions)
-    elif isinstance(event, events.Feedback):
-        facts = [f"feedback.{event.event_type}"]
-    elif isinstance(event, events.CreditScore):
-        facts = [CREDIT_SCORE]
-    elif isinstance(event, events.Outcome):
-        facts = [f"outcome.{event.outcome}"]
-    else:
-        return []
-    for fact in facts:
-        if definitions.activity.of(fact):
+Of a transaction the last one says whether it is salary.
+"""
+
+
+def classify(event: events.AnyEvent, definitions: Definitions) -> Plan:
+    """The facts of an event, without repetition, the most general last, and what they set going."""
+    read = _READ.get(type(event))
+    words = _NO_WORDS if read is None else read(event, definitions)
+    plan = definitions.plans.get(words)
+    if plan is None:
+        facts = _facts(words)
+        if definitions.planner.are_activity(facts):
             facts.append(ACTIVITY)
-            break
-    return facts
+        plan = definitions.plans[words] = definitions.planner.plan(facts)
+    return plan
 
 
-def _click(event: events.Click, definitions: Definitions) -> list[str]:
+def _facts(words: Words) -> list[str]:
+    family, kind, product, detail = words
     facts = []
-    if event.event_type == "search":
-        product = _known(event.product, definitions) or _searched(event.query, definitions)
-        if product:
+    if family == "click" and product:
+        if kind == "search":
             facts += [f"search.{product}", f"interest.{product}"]
-    elif event.event_type == "form_step":
-        product = _known(event.product, definitions) or _formed(event.form, definitions)
-        if product:
-            done = (event.step or "").lower() in SUBMITTED
-            facts.append(f"apply.{product}" if done else f"form.{product}")
-    elif event.event_type in _BROWSING:
-        product, topic = _paged(event, definitions)
-        if product:
-            if topic:
-                facts.append(f"{topic}.{product}")
+        elif kind == "form_step":
+            facts.append(f"apply.{product}" if detail else f"form.{product}")
+        else:
+            if detail:
+                facts.append(f"{detail}.{product}")
             facts += [f"view.{product}", f"interest.{product}"]
-    facts.append(f"click.{event.event_type}")
-    return facts
-
-
-def _transaction(event: events.Transaction, definitions: Definitions) -> list[str]:
-    kind = event.event_type
-    facts = []
-    if kind == "application":
-        product = _known(event.product, definitions)
+    elif family == "tx":
         if product:
             facts.append(f"apply.{product}")
-    salary = definitions.salary
-    if salary and kind in salary[0] and event.counterparty and salary[1].search(event.counterparty):
-        facts.append(SALARY)
-    facts.append(f"tx.{kind}")
+        if detail:
+            facts.append(SALARY)
+    if family:
+        facts.append(f"{family}.{kind}")
     return facts
+
+
+def _click(event: events.Click, definitions: Definitions) -> Words:
+    kind = event.event_type
+    if kind in _BROWSING:
+        stated = _known(event.product, definitions)
+        product, topic = definitions.page_of(event.url or event.page or "")
+        if product is not None and stated in (None, product):
+            return "click", kind, product, topic
+        # A stated product wins over the one of the address, and the topic belongs to that.
+        return "click", kind, stated, None
+    if kind == "search":
+        return "click", kind, _known(event.product, definitions) or _searched(event.query, definitions), None
+    if kind == "form_step":
+        product = _known(event.product, definitions) or _formed(event.form, definitions)
+        return "click", kind, product, (event.step or "").lower() in SUBMITTED
+    return "click", kind, None, None
+
+
+def _transaction(event: events.Transaction, definitions: Definitions) -> Words:
+    kind = event.event_type
+    product = _known(event.product, definitions) if kind == "application" else None
+    return "tx", kind, product, _is_salary(event, definitions)
+
+
+def _is_salary(event: events.Transaction, definitions: Definitions) -> bool:
+    salary, payer = definitions.salary, event.counterparty
+    return bool(salary and payer and event.event_type in salary[0] and salary[1].search(payer))
 
 
 def _known(product: str | None, definitions: Definitions) -> str | None:
@@ -90,10 +110,11 @@ def _searched(query: str | None, definitions: Definitions) -> str | None:
     return None
 
 
-def _paged(event: events.Click, definitions: Definitions) -> tuple[str | None, str | None]:
-    """Product and topic of a page; a stated product wins over the one of its address."""
-    stated = _known(event.product, definitions)
-    product, topic = definitions.page_of(event.url or event.page or "")
-    if product is not None and stated in (None, product):
-        return product, topic
-    return stated, None
+_NO_WORDS: Words = ("", "", None, None)
+_READ: dict[type, Callable[[Any, Definitions], Words]] = {
+    events.Click: _click,
+    events.Transaction: _transaction,
+    events.Feedback: lambda event, _: ("feedback", event.event_type, None, None),
+    events.CreditScore: lambda _, __: ("credit", "score", None, None),
+    events.Outcome: lambda event, _: ("outcome", event.outcome, None, None),
+}

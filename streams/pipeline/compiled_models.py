@@ -64,6 +64,7 @@ class CompiledModel:
 
     def __init__(self, declared: packs.Model, compiler: Compiler, *, place: str, features: Sequence[str]) -> None:
         self.declared = declared
+        self.name = declared.name
         self.key = f"model.{declared.name}"
         self.horizon_ms = checks.positive_span(declared.horizon, f"{place}.horizon")
         self.stale_ms = checks.positive_span(declared.stale_after, f"{place}.stale_after")

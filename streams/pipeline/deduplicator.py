@@ -11,17 +11,18 @@ for their turn. They are in rising order.
 import hashlib
 from bisect import bisect_left, insort
 
-from needstream.schemas.state import RECENT_EVENT_IDS, CustomerState
+from needstream.schemas.state import RECENT_EVENT_IDS, RECENT_ID_BYTES, CustomerState
 
-RING_MARK_BYTES = 8
+RING_MARK_BYTES = RECENT_ID_BYTES
 """How much of the ring one event id takes."""
 
 _RING_BYTES = RING_MARK_BYTES * RECENT_EVENT_IDS
+_HASH_BYTES = 8
 
 
 def seen(state: CustomerState, event_id: str) -> bool:
     """Whether the id is in the ring; if not, it is there afterwards."""
-    mark = hashlib.blake2b(event_id.encode(), digest_size=RING_MARK_BYTES).digest()
+    mark = hashlib.blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()[:RING_MARK_BYTES]
     ring = state.recent_ids
     place = ring.find(mark)
     while place >= 0:

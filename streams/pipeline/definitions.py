@@ -5,77 +5,24 @@ Nothing is half compiled: either the whole pack makes sense, or ``DefinitionErro
 
 import re
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from needstream.models import scorer, snapshots
+from needstream.models import features, scorer, snapshots
 from needstream.schemas import pack as packs
 from needstream.schemas.times import parse_duration
 from needstream.streams.pipeline import checks, compiled_models, fact_words
 from needstream.streams.pipeline.compiled_models import CompiledModel
+from needstream.streams.pipeline.compiled_scenarios import CompiledScenario
 from needstream.streams.pipeline.conditions import Compiler
+from needstream.streams.pipeline.plans import FactIndex, Plan, Planner
 from needstream.streams.pipeline.refusals import DefinitionError
-from needstream.streams.pipeline.vocabulary import SESSION_CLOSED, Vocabulary
-from needstream.streams.pipeline.wordings import Wording
+from needstream.streams.pipeline.vocabulary import AMOUNT, SESSION_CLOSED, Vocabulary
 
-__all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions", "FactIndex"]
+__all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions"]
 
-Matched = TypeVar("Matched")
-
-_SCENARIO_WORDS = frozenset({"product"})
 _REMEMBERED_PAGES = 4096
-
-
-class CompiledScenario:
-    """A scenario with durations in milliseconds and its conditions and texts compiled.
-
-    ``distressing`` scenarios keep sales away from the customer for as long as their condition holds.
-    """
-
-    def __init__(self, declared: packs.Scenario, compiler: Compiler, *, place: str, distressing: bool) -> None:
-        self.declared = declared
-        self.distressing = distressing
-        self.key = declared.id if declared.product is None else f"{declared.id}.{declared.product}"
-        self.timer = f"absence.{self.key}"
-        self.when = compiler.condition(declared.when, f"{place}.when")
-        self.rearm_when = (
-            compiler.condition(declared.rearm_when, f"{place}.rearm_when") if declared.rearm_when else None
-        )
-        self.counter = tuple(
-            (compiler.condition(counter.when, f"{place}.counter[{index}].when"), counter.reading)
-            for index, counter in enumerate(declared.counter)
-        )
-        self.wording = Wording(declared.text, compiler, given=_SCENARIO_WORDS, place=f"{place}.text")
-        self.cooldown_ms = checks.span(declared.cooldown, f"{place}.cooldown")
-        self.expires_ms = checks.span(declared.expires_after, f"{place}.expires_after")
-        absence = declared.absence
-        self.wait_ms = checks.positive_span(absence.after, f"{place}.absence.after") if absence else 0
-        self.plus_days = (
-            compiler.feature(absence.plus_days_of, f"{place}.absence.plus_days_of")
-            if absence and absence.plus_days_of
-            else None
-        )
-        self.only_if = compiler.condition(absence.only_if if absence else None, f"{place}.absence.only_if")
-
-
-class FactIndex(Generic[Matched]):
-    """Finds what declared an interest in a fact; answers are remembered, facts are few."""
-
-    def __init__(self, declared: Iterable[tuple[tuple[str, ...], Matched]]) -> None:
-        self._declared = [(frozenset(patterns), subject) for patterns, subject in declared]
-        self._known: dict[str, tuple[Matched, ...]] = {}
-
-    def of(self, fact: str) -> tuple[Matched, ...]:
-        """Everything declared for the fact, in the order of declaration."""
-        known = self._known.get(fact)
-        if known is None:
-            family = f"{fact.partition('.')[0]}.*"
-            known = self._known[fact] = tuple(
-                subject for patterns, subject in self._declared if fact in patterns or family in patterns
-            )
-        return known
+_AMOUNT_OF = f"{AMOUNT}tx."
 
 
 class Definitions:
@@ -83,6 +30,8 @@ class Definitions:
 
     Only what something reads is counted (``counted``): it keeps states small, and remembers of a person no more than
     is used. A counter that a new version of a pack reads for the first time starts at nothing.
+
+    ``plans`` is where ``classifier`` keeps the plan of each kind of event; the words of a kind are closed vocabularies.
 
     Raises:
         DefinitionError: names the declaration that is impossible or contradicts another one.
@@ -112,11 +61,13 @@ class Definitions:
         compiler = Compiler(self.vocabulary, self.half_lives_ms)
         self.readings = tuple(compiler.feature(name, f"features[{place}]") for place, name in enumerate(pack.features))
         self.feature_set = snapshots.feature_set(pack.features)
+        self.feature_vector = features.compile_vector(pack.features, self.half_lives_ms)
         self.vector = struct.Struct(f"<{len(pack.features)}f")
         self.models = tuple(
             CompiledModel(model, compiler, place=f"models[{place}]", features=pack.features)
             for place, model in enumerate(pack.models)
         )
+        self.by_model = {model.name: model for model in self.models}
         self.falls = {model.declared.name: model.fall for model in self.models if model.fall is not None}
         self.corrected = {model.declared.name: model for model in self.models if model.corrects}
         self.suitability = tuple(
@@ -129,7 +80,14 @@ class Definitions:
         )
         self.by_timer = {scenario.timer: scenario for scenario in self.scenarios}
         self.counted = frozenset(compiler.counted | {SESSION_CLOSED})
-        self._index()
+        kinds = (fact.removeprefix(_AMOUNT_OF) for fact in self.counted if fact.startswith(_AMOUNT_OF))
+        self.amounts = {kind: f"{_AMOUNT_OF}{kind}" for kind in kinds}
+        self.marks = FactIndex(
+            (model.declared.converts_on or model.declared.absence_of, model) for model in self.models
+        )
+        self.planner = Planner(pack, self.scenarios, counted=self.counted, marks=self.marks)
+        self.plans: dict[tuple[str | bool | None, ...], Plan] = {}
+        self.session_closed = self.planner.plan((SESSION_CLOSED,))
         self._check_scenarios()
         self._check_models()
 
@@ -143,17 +101,6 @@ class Definitions:
         self.sample_every_ms = checks.positive_span(declared.sample_every, "time.sample_every")
         self.sample_while_idle_ms = checks.span(declared.sample_while_idle, "time.sample_while_idle")
         self.balance_half_life_ms = float(checks.positive_span(declared.balance_half_life, "time.balance_half_life"))
-
-    def _index(self) -> None:
-        self.triggers = FactIndex((each.declared.triggered_by, each) for each in self.scenarios)
-        absences = [(each.declared.absence, each) for each in self.scenarios if each.declared.absence is not None]
-        self.armed_by = FactIndex((absence.armed_by, each) for absence, each in absences)
-        self.cancelled_by = FactIndex((absence.unless, each) for absence, each in absences)
-        self.marks = FactIndex(
-            (model.declared.converts_on or model.declared.absence_of, model) for model in self.models
-        )
-        self.activity = FactIndex([(self.pack.activity, True)])
-        self.scored = FactIndex([(self.pack.score_on, True)])
 
     def _check_names(self) -> None:
         pack = self.pack
@@ -233,7 +180,11 @@ class Definitions:
         """How many labels each model needs before it speaks, and how old the newest may be."""
         return {
             model.declared.name: scorer.Readiness(
-                model.declared.min_labels, model.declared.min_positives, model.stale_ms
+                model.declared.min_labels,
+                model.declared.min_positives,
+                model.stale_ms,
+                model.declared.enter_score,
+                tuple(override.enter_score for override in model.declared.overrides),
             )
             for model in self.models
         }

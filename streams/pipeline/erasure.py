@@ -62,7 +62,7 @@ def farewell(
         was_known=len(state.recent_ids) > RING_MARK_BYTES,
         counters=len(state.counters),
         alarms=len(state.timers),
-        predictions=sum(len(prediction.asks) for prediction in state.predictions),
+        predictions=sum(len(prediction.places) for prediction in state.predictions),
         consents=len(state.consents),
         devices=len(state.devices),
         examples_released=state.released,

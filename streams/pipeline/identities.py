@@ -11,6 +11,8 @@ events. The customer remembers which are in, so each is taken exactly once (``is
 Decayed counters and sessions merge exactly: the customer counts as if the visitor's events had been the customer's.
 """
 
+from copy import copy
+
 from needstream.models import decay
 from needstream.schemas import codecs, events, identities, times
 from needstream.schemas import state as states
@@ -75,7 +77,7 @@ def stop_awaiting(state: CustomerState) -> None:
 
 def ask(state: CustomerState, event: events.AnyEvent, *, partition: int) -> list[identities.Link]:
     """The question for the history of the device a customer identifies on, once per device."""
-    if not isinstance(event, events.Click) or event.event_type != "identify" or event.customer_id is None:
+    if type(event) is not events.Click or event.event_type != "identify" or event.customer_id is None:
         return []
     device = event.anonymous_id
     if device is None or device in state.devices:
@@ -230,7 +232,8 @@ def _join_session(state: CustomerState, session: Session, *, definitions: Defini
     """One window if the gap between the two is not too long; else the older one is over, and counts as closed."""
     known = state.session
     if known is None:
-        state.session = joined = session
+        # A session of its own: the message may have to be applied again, as it was.
+        state.session = joined = copy(session)
     elif max(known.started_ms, session.started_ms) - min(known.last_ms, session.last_ms) <= definitions.session_gap_ms:
         state.session = joined = Session(
             min(known.started_ms, session.started_ms),

@@ -8,12 +8,15 @@ before: an assumption with the prediction, and once the opposite when something 
 
 import hashlib
 from collections.abc import Iterable
+from functools import cached_property, lru_cache
 
 from msgspec import Struct
 
-from needstream.models.scorer import Score
+from needstream.models.scorer import Sight
+from needstream.schemas import pending
+from needstream.schemas.pending import Ask, Pending, Prediction, Shared
 from needstream.schemas.signals import LabelledExample, Quarantine, Stage
-from needstream.schemas.state import Ask, CustomerState, Prediction
+from needstream.schemas.state import CustomerState
 from needstream.schemas.times import rfc3339
 from needstream.streams.pipeline import keeping, timers
 from needstream.streams.pipeline.compiled_models import CompiledModel
@@ -22,14 +25,15 @@ from needstream.streams.pipeline.occasions import Occasion
 
 _SLICED_BY = ("tier", "age_band", "channel")
 
-Assumption = tuple[Prediction, str]
+Assumption = tuple[Pending, str]
 """A pending prediction and the model of which something is assumed."""
 
 
 def feature_values(occasion: Occasion) -> tuple[float, ...]:
     """The feature vector as it is stored: single precision, in the pack's order."""
-    state, at_ms, vector = occasion.state, occasion.at_ms, occasion.definitions.vector
-    exact = [reading(state, at_ms) for reading in occasion.definitions.readings]
+    definitions = occasion.definitions
+    vector = definitions.vector
+    exact = definitions.feature_vector(occasion.state, occasion.at_ms)
     values: tuple[float, ...] = vector.unpack(vector.pack(*exact))
     return values
 
@@ -38,13 +42,19 @@ class Outlook(Struct, frozen=True):
     """A customer's features at one moment, and what every model says of them."""
 
     values: tuple[float, ...]
-    scores: dict[str, Score]
+    said: Sight
 
 
 def outlook(occasion: Occasion) -> Outlook:
     """Look at the customer as the models do."""
     values = feature_values(occasion)
-    return Outlook(values, occasion.scorer.scores(values, at_ms=occasion.at_ms))
+    return Outlook(values, occasion.scorer.look(values, at_ms=occasion.at_ms))
+
+
+def sample(occasion: Occasion) -> Outlook:
+    """Look at the customer as all contestants do, for a prediction that is remembered."""
+    values = feature_values(occasion)
+    return Outlook(values, occasion.scorer.sample(values, at_ms=occasion.at_ms))
 
 
 def remember(occasion: Occasion, seen: Outlook) -> list[LabelledExample]:
@@ -54,25 +64,28 @@ def remember(occasion: Occasion, seen: Outlook) -> list[LabelledExample]:
         For each model with corrected feedback the label that holds as long as nothing follows, as if it were known.
     """
     state, definitions, at_ms = occasion.state, occasion.definitions, occasion.at_ms
-    contestants = occasion.scorer.contestants(seen.values)
+    scores = seen.said.scores()
+    recorded = dict(zip(seen.said.warm(), keeping.said_packed(seen.said.levels()), strict=True))
     asks: dict[str, Ask] = {}
     for model in definitions.models:
         if not model.concerns(seen.values):
             continue
-        name = model.declared.name
-        said = seen.scores[name]
-        kept = keeping.said_packed(contestants.get(name, {}))
-        asks[name] = Ask(at_ms + model.horizon_ms, said.probability, said.version, contestants=kept)
+        name = model.name
+        said = scores[name]
+        asks[name] = Ask(at_ms + model.horizon_ms, said.probability, said.version, contestants=recorded.get(name, b""))
     if not asks:
         return []
     prediction = Prediction(at_ms, keeping.packed(seen.values), definitions.feature_set, asks)
-    state.predictions.append(prediction)
+    packed, state.shared = pending.packed(prediction, pending.tidied(state.predictions, state.shared))
+    state.predictions.append(packed)
     _arm(state, at_ms, definitions=definitions)
+    if not definitions.corrected:
+        return []
     release = _Release(state, at_ms, stage="assumed")
     assumed = [
-        release.of(model, asks[model.declared.name], prediction=prediction, values=seen.values)
-        for model in definitions.corrected.values()
-        if model.declared.name in asks
+        release.of(model, asks[name], prediction=prediction, values=seen.values)
+        for name, model in definitions.corrected.items()
+        if name in asks
     ]
     state.released += len(assumed)
     return assumed
@@ -86,24 +99,27 @@ def mark(state: CustomerState, fact: str, *, at_ms: int, definitions: Definition
     """
     if not state.predictions:
         return
+    newest, shared = state.predictions[-1], pending.shared_in(state.shared)
+    # Of what comes in order, whatever has marked the newest prediction has marked all that are still open. A device's
+    # history may have come from ahead of its owner's clock.
+    is_in_order = at_ms >= state.clock_ms and not state.devices
     for model in definitions.marks.of(fact):
-        name = model.declared.name
-        for prediction in state.predictions:
-            ask = prediction.asks.get(name)
-            if ask is not None and prediction.made_ms <= at_ms <= ask.due_ms:
-                ask.converted = True
+        name = model.name
+        if not (is_in_order and pending.is_marked(newest, shared, name=name)):
+            pending.mark(state.predictions, shared, name=name, at_ms=at_ms)
 
 
 def assumptions(state: CustomerState, definitions: Definitions) -> list[Assumption]:
     """What is assumed and not corrected yet; to be asked for before facts are marked, for ``corrections`` after it."""
     if not definitions.corrected:
         return []
+    shared = pending.shared_in(state.shared)
     return [
-        (prediction, name)
-        for prediction in state.predictions
-        if prediction.feature_set == definitions.feature_set
+        (packed, name)
+        for packed in state.predictions
+        if shared.feature_sets[packed.feature_set] == definitions.feature_set
         for name in definitions.corrected
-        if name in prediction.asks and not prediction.asks[name].converted
+        if pending.is_marked(packed, shared, name=name) is False
     ]
 
 
@@ -112,9 +128,11 @@ def corrections(
 ) -> list[LabelledExample]:
     """The opposite of every assumption that has been marked since; each is said once, as a mark stays."""
     corrected = []
-    for prediction, name in assumed:
-        ask = prediction.asks[name]
-        if ask.converted:
+    shared = pending.shared_in(state.shared)
+    for packed, name in assumed:
+        if pending.is_marked(packed, shared, name=name):
+            prediction = pending.opened(packed, shared)
+            ask = prediction.asks[name]
             release = _Release(state, state.clock_ms, stage="converted")
             values = keeping.unpacked(prediction.features, len(definitions.readings))
             corrected.append(release.of(definitions.corrected[name], ask, prediction=prediction, values=values))
@@ -130,21 +148,20 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
     """
     resolved = []
     release = _Release(state, at_ms, stage="final")
-    released_ms = at_ms - definitions.allowed_lateness_ms
-    models = {model.declared.name: model for model in definitions.models}
-    for prediction in state.predictions:
-        _read_falls(state, prediction, at_ms=at_ms, definitions=definitions)
-        due = [name for name, ask in prediction.asks.items() if ask.due_ms <= released_ms]
-        if not due:
+    released_ms, models = at_ms - definitions.allowed_lateness_ms, definitions.by_model
+    shared = pending.shared_in(state.shared)
+    if definitions.falls:
+        _read_falls(state, shared, at_ms=at_ms, definitions=definitions)
+    for packed in state.predictions:
+        due = pending.due(packed, shared, until_ms=released_ms)
+        if due is None or due.feature_set != definitions.feature_set:
             continue
-        is_current = prediction.feature_set == definitions.feature_set
-        values = keeping.unpacked(prediction.features, len(definitions.readings)) if is_current else ()
-        for name in due:
-            ask = prediction.asks.pop(name)
-            if name in models and is_current:
-                resolved.append(release.of(models[name], ask, prediction=prediction, values=values))
+        values = keeping.unpacked(due.features, len(definitions.readings))
+        for name, ask in due.asks.items():
+            if name in models:
+                resolved.append(release.of(models[name], ask, prediction=due, values=values))
     state.released += len(resolved)
-    state.predictions = [prediction for prediction in state.predictions if prediction.asks]
+    state.predictions = [packed for packed in state.predictions if packed.places]
     _arm(state, at_ms, definitions=definitions)
     return resolved
 
@@ -153,28 +170,30 @@ class _Release:
     """Writes the examples of one customer at one moment."""
 
     def __init__(self, state: CustomerState, at_ms: int, *, stage: Stage) -> None:
-        self._customer_id = state.customer_id
+        self._customer_id, self._traits = state.customer_id, state.traits
         self._stage: Stage = stage
-        traits = ((name, getattr(state.traits, name)) for name in _SLICED_BY)
-        self._slices = {name: value for name, value in traits if value}
         self._quarantine: Quarantine = "suspected_bot" if at_ms < state.suspect_until_ms else ""
+
+    @cached_property
+    def _slices(self) -> dict[str, str]:
+        traits = ((name, getattr(self._traits, name)) for name in _SLICED_BY)
+        return {name: value for name, value in traits if value}
 
     def of(
         self, model: CompiledModel, ask: Ask, *, prediction: Prediction, values: tuple[float, ...]
     ) -> LabelledExample:
         """The example of one ask, with the label that its mark stands for."""
-        name = model.declared.name
         return LabelledExample(
-            example_id=_example_id(self._customer_id, name, made_ms=prediction.made_ms, stage=self._stage),
+            example_id=_example_id(self._customer_id, model.name, made_ms=prediction.made_ms, stage=self._stage),
             customer_id=self._customer_id,
-            model=name,
+            model=model.name,
             features=values,
             feature_set=prediction.feature_set,
             score=ask.score,
             model_version=ask.model_version,
             label=ask.converted is model.label_when_seen,
-            predicted_at=rfc3339(prediction.made_ms),
-            due_at=rfc3339(ask.due_ms),
+            predicted_at=_rfc3339(prediction.made_ms),
+            due_at=_rfc3339(ask.due_ms),
             contestants=keeping.said_unpacked(ask.contestants),
             stage=self._stage,
             slices=self._slices,
@@ -182,35 +201,43 @@ class _Release:
         )
 
 
-def _read_falls(state: CustomerState, prediction: Prediction, *, at_ms: int, definitions: Definitions) -> None:
+_rfc3339 = lru_cache(maxsize=8)(rfc3339)
+"""The asks of one prediction share their times."""
+
+
+def _read_falls(state: CustomerState, shared: Shared, *, at_ms: int, definitions: Definitions) -> None:
     """Read what declines are judged by, of the asks whose horizon has just ended."""
-    if prediction.feature_set != definitions.feature_set:
-        return
+    ended_ms = at_ms - _read_after_ms(definitions)
     for name, fall in definitions.falls.items():
-        ask = prediction.asks.get(name)
-        if ask is not None and at_ms == _read_ms(ask, definitions):
-            values = keeping.unpacked(prediction.features, len(definitions.readings))
-            ask.converted = fall.has_happened(state, ask.due_ms, values=values)
+        for packed in state.predictions:
+            if pending.due_ms(packed, shared, name=name) != ended_ms:
+                continue
+            if shared.feature_sets[packed.feature_set] == definitions.feature_set:
+                values = keeping.unpacked(packed.features, len(definitions.readings))
+                has_happened = fall.has_happened(state, ended_ms, values=values)
+                pending.set_mark(packed, shared, name=name, marked=has_happened)
 
 
-def _read_ms(ask: Ask, definitions: Definitions) -> int:
-    """When a decline is read: after the events of the horizon's last millisecond, before those of the next."""
-    return ask.due_ms + min(1, definitions.allowed_lateness_ms)
+def _read_after_ms(definitions: Definitions) -> int:
+    """How long after a horizon a decline is read: after the events of its last moment, before those of the next."""
+    return min(1, definitions.allowed_lateness_ms)
 
 
 def _arm(state: CustomerState, at_ms: int, *, definitions: Definitions) -> None:
     """Set the alarm for the next thing there is to do after ``at_ms``: reading a decline, or a release."""
-    lateness_ms = definitions.allowed_lateness_ms
-    moments = [ask.due_ms + lateness_ms for prediction in state.predictions for ask in prediction.asks.values()]
+    shared = pending.shared_in(state.shared)
+    earliest_ms = pending.earliest_due_ms(state.predictions, shared)
+    if earliest_ms is None:
+        return
+    next_ms, read_after_ms = earliest_ms + definitions.allowed_lateness_ms, _read_after_ms(definitions)
     for name in definitions.falls:
-        asks = (prediction.asks.get(name) for prediction in state.predictions)
-        reads = (_read_ms(ask, definitions) for ask in asks if ask is not None)
-        moments += [read_ms for read_ms in reads if read_ms > at_ms]
-    if moments:
-        timers.arm(state, timers.LABEL, due_ms=min(moments), armed_by="")
+        for packed in state.predictions:
+            due_ms = pending.due_ms(packed, shared, name=name)
+            if due_ms is not None and at_ms < due_ms + read_after_ms < next_ms:
+                next_ms = due_ms + read_after_ms
+    timers.arm(state, timers.LABEL, due_ms=next_ms, armed_by="")
 
 
 def _example_id(customer_id: str, model: str, *, made_ms: int, stage: Stage) -> str:
-    words = [customer_id, model, str(made_ms)]
-    name = "\n".join(words if stage == "final" else [*words, stage]).encode()
-    return hashlib.blake2b(name, digest_size=16).hexdigest()
+    name = f"{customer_id}\n{model}\n{made_ms}" if stage == "final" else f"{customer_id}\n{model}\n{made_ms}\n{stage}"
+    return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()

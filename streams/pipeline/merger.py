@@ -7,8 +7,8 @@ allowed lateness. A backlog is thus replayed in event-time order for any number 
 up: what had arrived when all inputs were read to their ends is ripe a moment later, however busy they are.
 """
 
-import heapq
 from collections.abc import Container, Iterator, Sequence
+from heapq import heappop, heappush
 
 from needstream.streams.pipeline.inputs import Arrival
 
@@ -25,15 +25,13 @@ class Merger:
     """
 
     def __init__(self, topics: Sequence[str], allowed_lateness_ms: int, *, most_waiting: int = 50_000) -> None:
-        self._rank = {topic: rank for rank, topic in enumerate(topics)}
-        self._newest_ms: dict[str, int] = {}
+        self._inputs = {topic: _Input(rank) for rank, topic in enumerate(topics)}
         self._allowed_lateness_ms = allowed_lateness_ms
         self._most_waiting = most_waiting
         self._waiting: list[tuple[int, int, str, int, Arrival]] = []
         self._pushed = 0
         self._ripe_through = 0
         self._ripe = 0
-        self._offsets = {topic: Offsets() for topic in topics}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -45,14 +43,14 @@ class Merger:
 
     def push(self, arrival: Arrival) -> None:
         """Take an arrival in."""
-        topic, at_ms = arrival.topic, arrival.at_ms
+        at_ms, offset, source = arrival.at_ms, arrival.offset, self._inputs[arrival.topic]
         self._pushed += 1
-        entry = (at_ms, self._rank[topic], arrival.event.event_id, self._pushed, arrival)
-        heapq.heappush(self._waiting, entry)
-        self._offsets[topic].add(arrival.offset)
-        newest_ms = self._newest_ms.get(topic)
-        if newest_ms is None or at_ms > newest_ms:
-            self._newest_ms[topic] = at_ms
+        heappush(self._waiting, (at_ms, source.rank, arrival.event.event_id, self._pushed, arrival))
+        heappush(source.came, offset)
+        if at_ms > source.newest_ms:  # noqa: PLR1730  # half as long as a call of max, for every record
+            source.newest_ms = at_ms
+        if offset >= source.read_to:
+            source.read_to = offset + 1
 
     @property
     def pushed(self) -> int:
@@ -75,19 +73,24 @@ class Merger:
             at_end: the topics that have nothing more to read now.
         """
         frontier_ms = self._frontier_ms(at_end)
-        waiting = self._waiting
+        waiting, inputs = self._waiting, self._inputs
         while waiting and (
             frontier_ms is None or waiting[0][0] < frontier_ms or self._ripe or len(waiting) > self._most_waiting
         ):
-            _, _, _, number, arrival = heapq.heappop(waiting)
+            _, _, _, number, arrival = heappop(waiting)
             if number <= self._ripe_through:
                 self._ripe -= 1
-            self._offsets[arrival.topic].discard(arrival.offset)
+            heappush(inputs[arrival.topic].went, arrival.offset)
             yield arrival
 
     def waiting_from(self, topic: str) -> int | None:
         """The lowest offset of the topic that is still held back, None without any."""
-        return self._offsets[topic].lowest()
+        return self._inputs[topic].lowest()
+
+    def read_to(self, topic: str) -> int:
+        """The offset behind the newest record taken in, 0 before the first."""
+        source = self._inputs.get(topic)
+        return source.read_to if source is not None else 0
 
     def ahead(self, at_end: Container[str]) -> frozenset[str]:
         """The topics read further, by more than the lateness, than the slowest one that is still waited for.
@@ -95,44 +98,36 @@ class Merger:
         Args:
             at_end: the topics that have nothing more to read now; nobody waits for them.
         """
-        lagging_ms = [self._newest_ms.get(topic, -1) for topic in self._rank if topic not in at_end]
+        lagging_ms = [max(-1, source.newest_ms) for topic, source in self._inputs.items() if topic not in at_end]
         if not lagging_ms:
             return frozenset()
         limit_ms = min(lagging_ms) + self._allowed_lateness_ms
-        return frozenset(topic for topic, newest_ms in self._newest_ms.items() if newest_ms > limit_ms)
+        return frozenset(topic for topic, source in self._inputs.items() if source.newest_ms > limit_ms)
 
     def _frontier_ms(self, at_end: Container[str]) -> int | None:
         """Event time everything before which may leave; None when everything may."""
-        frontier_ms: int | None = None
-        for topic in self._rank:
-            if topic in at_end:
-                continue
-            newest_ms = self._newest_ms.get(topic)
-            if newest_ms is None:
-                return _BEFORE_EVERYTHING_MS
-            if frontier_ms is None or newest_ms < frontier_ms:
-                frontier_ms = newest_ms
-        return None if frontier_ms is None else frontier_ms - self._allowed_lateness_ms
+        newest_ms = [source.newest_ms for topic, source in self._inputs.items() if topic not in at_end]
+        return min(newest_ms) - self._allowed_lateness_ms if newest_ms else None
 
 
-class Offsets:
-    """A bag of offsets that knows its lowest: two heaps, what came in and what went out again."""
+class _Input:
+    """What has come of one topic: its newest event time, and a bag of the offsets that are held back.
 
-    def __init__(self) -> None:
-        self._came: list[int] = []
-        self._went: list[int] = []
+    The bag knows its lowest: two heaps, what came in and what went out again.
+    """
 
-    def add(self, offset: int) -> None:
-        """Put an offset in."""
-        heapq.heappush(self._came, offset)
+    __slots__ = ("came", "newest_ms", "rank", "read_to", "went")
 
-    def discard(self, offset: int) -> None:
-        """Take out an offset that was put in."""
-        heapq.heappush(self._went, offset)
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.newest_ms = _BEFORE_EVERYTHING_MS
+        self.read_to = 0
+        self.came: list[int] = []
+        self.went: list[int] = []
 
     def lowest(self) -> int | None:
         """The lowest offset in the bag, None if it is empty."""
-        while self._went and self._went[0] == self._came[0]:
-            heapq.heappop(self._went)
-            heapq.heappop(self._came)
-        return self._came[0] if self._came else None
+        while self.went and self.went[0] == self.came[0]:
+            heappop(self.went)
+            heappop(self.came)
+        return self.came[0] if self.came else None

@@ -10,43 +10,43 @@ from needstream.streams.pipeline.inputs import Arrival
 
 
 class Parking:
-    """The waiting customers, and their events in merge order."""
+    """The waiting customers, and their events in merge order: ``customers``, to look at only."""
 
     def __init__(self) -> None:
-        self._parked: dict[str, list[Arrival]] = {}
+        self.customers: dict[str, list[Arrival]] = {}
 
     def __contains__(self, customer_id: str) -> bool:
-        return customer_id in self._parked
+        return customer_id in self.customers
 
     def __len__(self) -> int:
         """How many events wait."""
-        return sum(map(len, self._parked.values())) if self._parked else 0
+        return sum(map(len, self.customers.values())) if self.customers else 0
 
     @property
     def earliest_ms(self) -> int | None:
         """Event time of the earliest event that waits, None without any."""
-        return min((arrival.at_ms for arrivals in self._parked.values() for arrival in arrivals), default=None)
+        return min((arrival.at_ms for arrivals in self.customers.values() for arrival in arrivals), default=None)
 
     def keys(self) -> list[str]:
         """The waiting customers, longest first."""
-        return list(self._parked)
+        return list(self.customers)
 
     def enter(self, customer_id: str) -> None:
         """Let the customer's events wait from now on."""
-        self._parked.setdefault(customer_id, [])
+        self.customers.setdefault(customer_id, [])
 
     def park(self, *arrivals: Arrival) -> None:
         """Keep events of a waiting customer, behind those that wait already."""
         for arrival in arrivals:
-            self._parked[arrival.key].append(arrival)
+            self.customers[arrival.key].append(arrival)
 
     def leave(self, customer_id: str) -> list[Arrival]:
         """Take out the customer, and what waited."""
-        return self._parked.pop(customer_id, [])
+        return self.customers.pop(customer_id, [])
 
     def clear(self) -> list[Arrival]:
         """Take out everything that waits."""
-        parked, self._parked = self._parked, {}
+        parked, self.customers = self.customers, {}
         return [arrival for arrivals in parked.values() for arrival in arrivals]
 
     def waiting_from(self, topic: str) -> int | None:
@@ -54,5 +54,5 @@ class Parking:
         return min((arrival.offset for arrival in self._of(topic)), default=None)
 
     def _of(self, topic: str) -> Iterator[Arrival]:
-        for arrivals in self._parked.values():
+        for arrivals in self.customers.values():
             yield from (arrival for arrival in arrivals if arrival.topic == topic)

@@ -17,6 +17,7 @@ from needstream.streams.pipeline.alarms import Alarms
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
 from needstream.streams.pipeline.inputs import Arrival, Tick
+from needstream.streams.pipeline.live_states import MOST_LIVE, LiveStates
 from needstream.streams.pipeline.merger import Merger
 from needstream.streams.pipeline.occasions import Knowledge
 from needstream.streams.pipeline.parking import Parking
@@ -45,16 +46,26 @@ class Partition:
 
     Args:
         topics: what is merged, in merge rank.
-        store: read only; the shell writes what ``flush`` returns before it asks for the next emission.
+        store: read only; the shell writes what ``flush`` returns before it asks for the next emission, or gives the
+            partition up.
+        most_live: how many stored states stay decoded.
     """
 
-    def __init__(self, topics: Sequence[str], definitions: Definitions, *, scorer: Scorer, store: StateStore) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        definitions: Definitions,
+        *,
+        scorer: Scorer,
+        store: StateStore,
+        most_live: int = MOST_LIVE,
+    ) -> None:
         self.definitions = definitions
         self.merger = Merger(topics, definitions.allowed_lateness_ms)
         self.watermark = Watermark(definitions.allowed_lateness_ms)
         self.in_work: Arrival | None = None
         self._knowledge = Knowledge(definitions, scorer)
-        self._store = store
+        self._live = LiveStates(store, most=most_live)
         self._touched: dict[str, CustomerState | None] = {}
         self._alarms = Alarms()
         self._parking = Parking()
@@ -62,7 +73,6 @@ class Partition:
         self._rung: set[str] = set()
         self._flushed_at = (self.watermark.newest_ms, self.watermark.at_ms)
         self._dropped: set[tuple[str, int]] = set()
-        self._read_to = dict.fromkeys(topics, 0)
 
     def admit(self, customer_id: str, stored: bytes) -> None:
         """Take note of a stored snapshot: its alarms ring when their time comes.
@@ -82,7 +92,6 @@ class Partition:
 
     def push(self, arrival: Arrival) -> None:
         """Take in a decoded event; ``advance`` applies it when its turn has come."""
-        self._read_to[arrival.topic] = max(self._read_to[arrival.topic], arrival.offset + 1)
         self.merger.push(arrival)
 
     def advance(self, at_end: Container[str], *, most: int = _ALL) -> Iterator[Emission]:
@@ -95,18 +104,20 @@ class Partition:
             most: take at most so many steps, each an event or an alarm; the rest stays for the next call.
         """
         released = self.merger.release(at_end)
+        watermark, alarms, taken = self.watermark, self._alarms, self._taken
         for _ in range(most):
             self.in_work = None
-            alarm = self._alarms.pop_due(self.watermark.at_ms) if self.watermark.at_ms is not None else None
-            if alarm is not None:
-                yield from self._ring(*alarm)
-                continue
+            if watermark.at_ms is not None and alarms.next_ms <= watermark.at_ms:
+                alarm = alarms.pop_due(watermark.at_ms)
+                if alarm is not None:
+                    yield from self._ring(*alarm)
+                    continue
             arrival = next(released, None)
             if arrival is None:
                 return
-            self._taken.append(arrival)
+            taken.append(arrival)
             yield from self._take(arrival)
-            self.watermark.observe(arrival.at_ms)
+            watermark.observe(arrival.at_ms)
         self.in_work = None
 
     def tick(self, at_ms: int) -> None:
@@ -125,7 +136,7 @@ class Partition:
     @property
     def is_ringing(self) -> bool:
         """Whether an alarm is due now."""
-        return self.watermark.at_ms is not None and self._alarms.is_due(self.watermark.at_ms)
+        return self.watermark.at_ms is not None and self._alarms.next_ms <= self.watermark.at_ms
 
     @property
     def awaiting(self) -> list[str]:
@@ -136,6 +147,7 @@ class Partition:
         """Go on without the history a customer's events wait for; one that comes later is still taken in."""
         state = self._state(customer_id)
         if state is not None:
+            self._live.take_out(customer_id)
             identities.stop_awaiting(state)
             self._keep(customer_id, state)
         return self._go_on(customer_id)
@@ -156,11 +168,14 @@ class Partition:
             if state is None:
                 snapshots[customer_id] = None
                 continue
-            for origin in state.applied:
+            for origin, known in state.applied.items():
+                if len(known) == 1:
+                    continue  # folded already
                 if origin not in settled_to:
                     settled_to[origin] = self._settled_to(origin.rpartition("-")[0])
                 deduplicator.settle(state, origin, settled_to=settled_to[origin])
             snapshots[customer_id] = states.snapshot(state)
+            self._live.keep(customer_id, state)
         if snapshots:
             snapshots[states.PARTITION_KEY] = self._own_snapshot()
         self._touched = {}
@@ -173,8 +188,7 @@ class Partition:
 
         After a crash a state may hold records that come only now: what has not been read again yet settles nothing.
         """
-        waiting_from = self.waiting_from(topic)
-        read_to = self._read_to.get(topic, 0)
+        waiting_from, read_to = self.waiting_from(topic), self.merger.read_to(topic)
         return read_to if waiting_from is None else min(waiting_from, read_to)
 
     def _own_snapshot(self) -> bytes:
@@ -205,13 +219,12 @@ class Partition:
     def _take(self, arrival: Arrival) -> list[Emission]:
         if self._dropped and (arrival.topic, arrival.offset) in self._dropped:
             return []
-        if arrival.key in self._parking and not isinstance(arrival.event, History):
-            self._parking.park(arrival)
-            return []
-        emissions = self._apply(arrival)
-        if isinstance(arrival.event, History):
-            emissions += self._go_on(arrival.key)
-        return emissions
+        if not isinstance(arrival.event, History):
+            if self._parking.customers and arrival.key in self._parking:
+                self._parking.park(arrival)
+                return []
+            return self._apply(arrival)
+        return [*self._apply(arrival), *self._go_on(arrival.key)]
 
     def _go_on(self, customer_id: str) -> list[Emission]:
         """Apply what waited for the customer, as far as nothing else must be waited for."""
@@ -238,6 +251,7 @@ class Partition:
             return [DuplicateEvent(arrival.event.event_id)]
         if erasure.precedes(state, arrival.at_ms):
             return [LateEvent(arrival.event.event_id, state.erased_ms - arrival.at_ms)]
+        self._live.take_out(arrival.key)
         changed, emissions = step(state, arrival, knowledge=self._knowledge)
         if changed is not None:
             deduplicator.mark_applied(changed, origin, offset=arrival.offset)
@@ -247,11 +261,12 @@ class Partition:
     def _replace(self, key: str, changed: CustomerState | None) -> None:
         if changed is not None:
             self._keep(changed.customer_id, changed)
-        if changed is None or changed.customer_id != key:
-            # What remains of somebody erased has a key of its own, and is stored before the rest is removed: a crash
-            # in between erases again, the other way round it would not know what to keep out.
-            self._touched.pop(key, None)
-            self._keep(key, None)
+            if changed.customer_id == key:
+                return
+        # What remains of somebody erased has a key of its own, and is stored before the rest is removed: a crash
+        # in between erases again, the other way round it would not know what to keep out.
+        self._touched.pop(key, None)
+        self._keep(key, None)
 
     def _newcomer(self, arrival: Arrival) -> CustomerState:
         marker = self._state(erasure.marker_key(arrival.key))
@@ -268,6 +283,7 @@ class Partition:
         if next_ms is None or next_ms > due_ms:
             self._schedule(customer_id, state)
             return []
+        self._live.take_out(customer_id)
         changed, emissions = step(state, Tick(due_ms), knowledge=self._knowledge)
         self._keep(customer_id, changed)
         return emissions
@@ -275,8 +291,7 @@ class Partition:
     def _state(self, customer_id: str) -> CustomerState | None:
         if customer_id in self._touched:
             return self._touched[customer_id]
-        stored = self._store.get(customer_id)
-        return states.restore(stored) if stored is not None else None
+        return self._live.get(customer_id)
 
     def _keep(self, customer_id: str, state: CustomerState | None) -> None:
         self._touched[customer_id] = state

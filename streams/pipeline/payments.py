@@ -9,7 +9,7 @@ It only measures: nothing here blocks or delays a payment.
 from math import log1p, sqrt
 
 from needstream.models import decay
-from needstream.schemas import events, money
+from needstream.schemas import events
 from needstream.schemas.state import CustomerState, Payments
 from needstream.schemas.times import DAY_MS
 
@@ -38,10 +38,10 @@ def observe(state: CustomerState, event: events.Transaction, *, at_ms: int) -> N
     """
     if event.event_type not in OUTGOING or event.customer_id is None or event.currency != state.traits.home_currency:
         return
-    amount_minor = money.minor_units(event.amount, event.currency)
-    if amount_minor <= 0:
+    amount = float(event.amount)  # in whole currency units; the text has been checked
+    if amount <= 0.0:
         return
-    size = log1p(amount_minor / 10 ** money.EXPONENTS[event.currency])
+    size = log1p(amount)
     payments = state.payments
     if payments is None or payments.currency != event.currency:
         state.payments = Payments(1, at_ms, size, 0.0, currency=event.currency)

@@ -20,8 +20,10 @@ def extend(state: CustomerState, click: events.Click, *, at_ms: int, definitions
         session = state.session = Session(started_ms=at_ms, last_ms=at_ms)
     session.last_ms = at_ms
     session.events += 1
-    session.pages += click.event_type == "page_view"
-    session.dwell_ms += click.dwell_ms or 0
+    if click.event_type == "page_view":
+        session.pages += 1
+    if click.dwell_ms:
+        session.dwell_ms += click.dwell_ms
     due_ms = at_ms + definitions.session_gap_ms + 1
     timers.arm(state, timers.SESSION, due_ms=due_ms, armed_by=click.event_id)
     if is_inhuman(session, definitions):

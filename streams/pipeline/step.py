@@ -2,6 +2,9 @@
 
 ``step`` is pure: no clock, no randomness, no I/O. It takes ownership of the state it is given and returns it changed; a
 caller that wants to keep the old one keeps a snapshot.
+
+Here and in what it calls for every event, kinds of events are told apart by ``type(...) is``: none has subclasses, and
+an ``isinstance`` that fails costs five times as much for a ``Struct`` (its metaclass is asked).
 """
 
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from needstream.models import decay
 from needstream.schemas import events
 from needstream.schemas.codecs import AnyMessage
 from needstream.schemas.identities import BY_KEY, Forgotten, Forwarded, History, IdentityMessage, Link
+from needstream.schemas.signals import LabelledExample
 from needstream.schemas.state import CustomerState
 from needstream.streams.pipeline import (
     absences,
@@ -30,7 +34,7 @@ from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent, PredictionMade
 from needstream.streams.pipeline.inputs import Arrival, Tick
 from needstream.streams.pipeline.occasions import Knowledge, Occasion
-from needstream.streams.pipeline.vocabulary import SESSION_CLOSED
+from needstream.streams.pipeline.plans import Plan
 
 UNUSUAL_DECIMALS = 4
 """Rounded like any figure that is kept, so that the order in which a processor adds up does not show."""
@@ -45,27 +49,27 @@ def step(
         The new state and the emissions in order. The state is None when nothing needs to be kept any longer; after an
         erasure it is the marker that remains, under a key of its own.
     """
-    if isinstance(moment, Tick):
+    if type(moment) is Tick:
         emissions = _ring(state, moment.at_ms, knowledge=knowledge)
         return None if erasure.is_over(state) else state, emissions
 
     event, at_ms = moment.event, moment.at_ms
-    if isinstance(event, Forwarded | History) and not identities.is_new(state, event):
+    if (type(event) is Forwarded or type(event) is History) and not identities.is_new(state, event):
         return state, [DuplicateEvent(event.event_id)]
     if deduplicator.seen(state, event.event_id):
         return state, [DuplicateEvent(event.event_id)]
     emissions = _ring(state, at_ms, knowledge=knowledge)
-    if isinstance(event, events.Erasure | Forgotten):
+    if type(event) is events.Erasure or type(event) is Forgotten:
         emissions += erasure.farewell(state, event, at_ms=at_ms)
         return erasure.erase(state, event.event_id, at_ms=at_ms), emissions
-    if isinstance(event, Link) or identities.is_visitor(state):
+    if type(event) is Link or identities.is_visitor(state):
         state = identities.revisited(state, event.event_id)
         emissions += _visit(state, event, at_ms=at_ms, knowledge=knowledge)
         identities.remember_visitor(state)
-    elif isinstance(event, History):
+    elif type(event) is History:
         emissions += _take_over(state, event, at_ms=at_ms, knowledge=knowledge)
     else:
-        said = event.said() if isinstance(event, Forwarded) else event
+        said = event.said() if type(event) is Forwarded else event
         emissions += _apply(state, said, at_ms=at_ms, knowledge=knowledge)
         emissions += identities.ask(state, said, partition=moment.partition)
     return state, emissions
@@ -73,24 +77,26 @@ def step(
 
 def _apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int, knowledge: Knowledge) -> list[Emission]:
     """Apply what happened to the state it belongs to, and decide what there is to say."""
-    emissions: list[Emission] = []
     definitions = knowledge.definitions
-    facts = classifier.classify(event, definitions)
+    plan = classifier.classify(event, definitions)
     late_by_ms = state.clock_ms - at_ms
     state.clock_ms = max(state.clock_ms, at_ms)
     state.first_ms = min(state.first_ms, at_ms)
-    emissions += _count(state, facts, at_ms=at_ms, definitions=definitions)
-    attributes.apply(state, event, at_ms=at_ms)
-    habits.observe(state, event, at_ms=at_ms, facts=facts, definitions=definitions)
+    emissions: list[Emission] = [*_count(state, plan, at_ms=at_ms, definitions=definitions)]
+    if type(event) is not events.Click:
+        attributes.apply(state, event, at_ms=at_ms)
+        habits.observe(state, event, at_ms=at_ms, plan=plan, definitions=definitions)
+    if plan.is_activity and event.customer_id is not None:
+        habits.notice(state, at_ms, definitions=definitions)
     if late_by_ms > 0:
         emissions.append(LateEvent(event.event_id, late_by_ms))
-    elif isinstance(event, events.Click):
+    elif type(event) is events.Click:
         sessions.extend(state, event, at_ms=at_ms, definitions=definitions)
     if not identities.is_visitor(state):
         # A late event is looked at as of now: its counts are in, the moment it belonged to is gone.
         occasion = Occasion(state, state.clock_ms, event.event_id, definitions, knowledge.scorer)
-        absences.follow(occasion, facts, happened_ms=at_ms)
-        emissions += arbitration.arbitrate(_propose(occasion, facts), occasion)
+        absences.follow(occasion, plan, happened_ms=at_ms)
+        emissions += arbitration.arbitrate(_propose(occasion, plan), occasion)
     return emissions
 
 
@@ -117,28 +123,32 @@ def _take_over(state: CustomerState, history: History, *, at_ms: int, knowledge:
     state.clock_ms = max(state.clock_ms, at_ms)
     corrected = labels.corrections(state, assumed, definitions=knowledge.definitions)
     occasion = Occasion(state, state.clock_ms, history.identified_by, knowledge.definitions, knowledge.scorer)
-    return [*corrected, *arbitration.arbitrate(_propose(occasion, brought), occasion)]
+    plan = knowledge.definitions.planner.plan(brought)
+    return [*corrected, *arbitration.arbitrate(_propose(occasion, plan), occasion)]
 
 
-def _count(state: CustomerState, facts: Sequence[str], *, at_ms: int, definitions: Definitions) -> list[Emission]:
+def _count(state: CustomerState, plan: Plan, *, at_ms: int, definitions: Definitions) -> Sequence[LabelledExample]:
     """Decayed counts and label marks; both commute, so late facts count like punctual ones."""
-    assumed = labels.assumptions(state, definitions)
     counters, half_lives_ms = state.counters, definitions.half_lives_ms
-    for fact in facts:
+    for fact in plan.counted:
+        counters[fact] = decay.add(counters.get(fact), 1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
+    if not plan.marking or not state.predictions:
+        return ()
+    assumed = labels.assumptions(state, definitions) if plan.corrects else ()
+    for fact in plan.marking:
         labels.mark(state, fact, at_ms=at_ms, definitions=definitions)
-        if fact in definitions.counted:
-            counters[fact] = decay.add(counters.get(fact), 1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
-    return [*labels.corrections(state, assumed, definitions=definitions)]
+    return labels.corrections(state, assumed, definitions=definitions) if assumed else ()
 
 
-def _propose(occasion: Occasion, facts: Sequence[str]) -> list[candidates.Candidate]:
+def _propose(occasion: Occasion, plan: Plan) -> list[candidates.Candidate]:
     """Ask the scenarios that a fact triggers, each once, and the models if a fact calls for a score."""
-    definitions = occasion.definitions
-    triggered = {each.key: each for fact in facts for each in definitions.triggers.of(fact)}
-    proposed = [candidates.from_scenario(occasion, scenario) for scenario in triggered.values()]
-    found = [candidate for candidate in proposed if candidate is not None]
-    if occasion.scorer.any_warm() and any(definitions.scored.of(fact) for fact in facts):
-        found += candidates.from_models(occasion, labels.outlook(occasion))
+    found = []
+    for scenario in plan.triggers:
+        candidate = candidates.from_scenario(occasion, scenario)
+        if candidate is not None:
+            found.append(candidate)
+    if plan.is_scored and occasion.scorer.any_warm():
+        found += candidates.from_models(occasion)
     return found
 
 
@@ -161,7 +171,7 @@ def _rung(name: str, occasion: Occasion) -> list[Emission]:
         closed = sessions.close(state)
         if closed is None:
             return []
-        corrected = _count(state, [SESSION_CLOSED], at_ms=at_ms, definitions=definitions)
+        corrected = _count(state, definitions.session_closed, at_ms=at_ms, definitions=definitions)
         return [closed, *corrected, *summaries.summarise(occasion)]
     if name == timers.LABEL:
         return [*labels.resolve(state, at_ms, definitions=definitions)]
@@ -182,10 +192,10 @@ def _sample(occasion: Occasion) -> list[Emission]:
     timers.arm(state, timers.SAMPLE, due_ms=at_ms + definitions.sample_every_ms, armed_by="")
     if at_ms < state.suspect_until_ms:
         return []
-    seen = labels.outlook(occasion)
+    seen = labels.sample(occasion)
     assumed = labels.remember(occasion, seen)
     unusual = occasion.scorer.unusual(seen.values)
     if unusual is not None:
         state.unusual = round(unusual, UNUSUAL_DECIMALS)
     decided = arbitration.arbitrate(candidates.from_models(occasion, seen), occasion)
-    return [PredictionMade(seen.values, seen.scores), *assumed, *decided]
+    return [PredictionMade(seen.values, seen.said.scores()), *assumed, *decided]

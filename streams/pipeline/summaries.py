@@ -25,7 +25,7 @@ def summarise(occasion: Occasion) -> list[ProfileSummary]:
             last_active_at=rfc3339(state.active_ms),
             sessions_30d=round(sessions_30d, 4),
             scores=_scores(occasion),
-            open_scenarios=tuple(sorted(key for key, arming in state.armings.items() if not arming.armed)),
+            open_scenarios=tuple(sorted([key for key, arming in state.armings.items() if not arming.armed])),
             consents={purpose: status for purpose, (status, _) in sorted(state.consents.items())},
             definition_version=definitions.version,
         )
@@ -36,6 +36,9 @@ def _scores(occasion: Occasion) -> dict[str, float]:
     if not occasion.scorer.any_warm():
         return {}
     seen = labels.outlook(occasion)
-    asked = [model.declared.name for model in occasion.definitions.models if model.concerns(seen.values)]
-    said = ((name, seen.scores[name].probability) for name in asked)
-    return {name: probability for name, probability in said if probability is not None}
+    scores = {}
+    for model in occasion.definitions.models:
+        probability = seen.said.probability(model.name) if model.concerns(seen.values) else None
+        if probability is not None:
+            scores[model.name] = probability
+    return scores

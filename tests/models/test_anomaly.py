@@ -1,15 +1,20 @@
 """How unusual: River's score from plain numbers, a rank that keeps its meaning, and bodies nobody can have learned."""
 
+import math
 import random
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from needstream.models import anomaly, anomaly_model
 from needstream.models.anomaly import WINDOW, AnomalyLearner
 from needstream.models.anomaly_model import AnomalyModel
+from needstream.models.anomaly_scorer import AnomalyScorer
 
 FEATURES = (*(f"f{place}" for place in range(12)), "unusual")
 SEVERAL_WINDOWS = 3 * WINDOW + 70
@@ -35,6 +40,9 @@ def learned(number: int) -> AnomalyLearner:
 @cache
 def model() -> AnomalyModel:
     return learned(SEVERAL_WINDOWS).export()
+
+
+SCORER = AnomalyScorer(model())
 
 
 def changed_forest(**fields: Any) -> AnomalyModel:
@@ -91,6 +99,20 @@ def test_over_the_trees_of_another_program_a_learner_begins_anew(field: str) -> 
     begun = AnomalyLearner.restore(changed_forest(**{field: others.get(field, 2 * WINDOW)}))
 
     assert AnomalyLearner(FEATURES).export() == begun.export()
+
+
+numbers = st.floats() | st.sampled_from([math.inf, math.nan, 1e300, -1e300, -0.0, 0.0, 1.0, 365.0])
+
+
+@given(
+    st.lists(numbers, min_size=len(FEATURES), max_size=len(FEATURES)) | st.sampled_from([*ordinary(50, seed=9), ODD])
+)
+def test_a_scorer_says_what_the_model_says(values: Sequence[float]) -> None:
+    assert model().unusual(values) == pytest.approx(SCORER.unusual(values), abs=1e-12)
+
+
+def test_a_scorer_of_a_young_model_says_nothing() -> None:
+    assert AnomalyScorer(learned(WINDOW - 1).export()).unusual(ODD) is None
 
 
 def test_nothing_is_said_before_a_window_was_learned() -> None:

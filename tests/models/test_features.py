@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from needstream.models import decay, features
-from needstream.schemas import state
+from needstream.schemas import pending, state
 from needstream.schemas.state import Balance, Credit, CustomerState, Income, Payments, Session
 
 HOUR_MS = 3_600_000
@@ -79,6 +79,13 @@ def test_every_feature_has_a_unit_and_a_meaning(name: str) -> None:
     assert name.partition(".")[0] == described.family
 
 
+@given(known=states, at_ms=times, names=st.lists(st.sampled_from([*NAMES, "count_7d.form.loan", "pace.form.loan"])))
+def test_features_read_together_are_what_each_reads_alone(known: CustomerState, at_ms: int, names: list[str]) -> None:
+    alone = [features.compile_feature(name, HALF_LIVES_MS)(known, at_ms) for name in names]
+
+    assert tuple(alone) == features.compile_vector(names, HALF_LIVES_MS)(known, at_ms)
+
+
 @given(known=states, at_ms=times)
 def test_every_feature_is_finite_whatever_happened(known: CustomerState, at_ms: int) -> None:
     values = {name: reading(known, at_ms) for name, reading in READINGS.items()}
@@ -103,7 +110,9 @@ def test_reading_changes_nothing_and_says_the_same_again(known: CustomerState, a
 def test_no_feature_sees_what_is_remembered_for_the_label(known: CustomerState, at_ms: int) -> None:
     """Pending predictions, what became of them, alarms and signals may not leak into a prediction."""
     told = deepcopy(known)
-    told.predictions = [state.Prediction(0, b"", "", {"loan": state.Ask(at_ms + 1, 0.9, "loan-1", converted=True)})]
+    asks = {"loan": pending.Ask(at_ms + 1, 0.9, "loan-1", converted=True)}
+    packed, told.shared = pending.packed(pending.Prediction(0, b"", "", asks), pending.NOTHING)
+    told.predictions = [packed]
     told.timers = {"loan": state.Timer(at_ms + 1, "e1")}
     told.armings = {"loan": state.Arming(armed=False, fired=3)}
     told.spoken, told.applied, told.recent_ids = {"sales": [at_ms + 1]}, {"clickstream.v1-0": [9]}, b"12345678"

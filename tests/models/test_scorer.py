@@ -1,5 +1,7 @@
 """Scoring with all published models at once."""
 
+import math
+import struct
 from math import log
 
 import msgspec
@@ -74,6 +76,53 @@ def test_a_blend_that_has_judged_nobody_says_the_mean_of_the_others_logits() -> 
     logits = [log(said[kind] / (1 - said[kind])) for kind in ("pair", "linear")]
 
     assert pytest.approx(logistic.sigmoid(sum(logits) / 2), abs=1e-7) == said["blend"]
+
+
+def test_a_sample_scores_as_a_look_does() -> None:
+    serves = serving(400, 300, rules=Rules(champion="pair", challengers=("linear", "blend")))
+
+    for values in PROBES:
+        assert serves.look(values).scores() == serves.sample(values).scores()
+
+
+@pytest.mark.parametrize("values", PROBES)
+def test_what_is_recorded_is_never_quite_certain(values: list[float]) -> None:
+    recorded = serving(400, rules=Rules(champion="linear", challengers=("pair", "blend"))).sample(values).recorded()
+    asked = [share for share in recorded[0].tolist() if share]
+
+    assert 4 == len(asked)
+    assert scorer.FINEST <= min(asked) <= max(asked) <= 1 - scorer.FINEST
+
+
+def test_levels_are_what_is_recorded_in_two_bytes_each() -> None:
+    seen = serving(400, 300, rules=Rules(champion="linear", challengers=("pair", "blend"))).sample(PROBES[0])
+    shares = [share for shares in seen.recorded().tolist() for share in shares]
+
+    assert [round(share / scorer.FINEST) for share in shares] == [*struct.unpack(f"<{len(shares)}H", seen.levels())]
+
+
+@pytest.mark.parametrize(
+    ("enter_scores", "margin", "expected"), [((), 0.0, ["loan"]), ((), 1e-6, []), ((0.0,), 1e-6, ["loan"])]
+)
+def test_a_model_is_audible_from_the_lowest_of_its_bars_up(
+    enter_scores: tuple[float, ...], margin: float, expected: list[str]
+) -> None:
+    probability = serving(400).scores(PROBES[0])["loan"].probability or 0.0
+    serves = Scorer({"loan": Readiness(50, 5, enter_score=probability + margin, enter_scores=enter_scores)})
+    serves.publish(training.standing_of(400, seed=len("loan")))
+
+    assert expected == serves.look(PROBES[0]).audible()
+
+
+@pytest.mark.parametrize("certain", [1.0, 1.5])
+def test_a_model_that_no_threshold_suits_is_never_audible(certain: float) -> None:
+    assert math.inf == Readiness(50, 5, enter_score=0.5).quiet_below(certain)
+
+
+def test_a_threshold_that_was_chosen_takes_the_place_of_the_declared_one() -> None:
+    readiness = Readiness(50, 5, enter_score=0.5)
+
+    assert readiness.quiet_below(0.25) < readiness.quiet_below(None) < readiness.quiet_below(0.75)
 
 
 def test_a_model_whose_newest_label_is_too_old_abstains() -> None:

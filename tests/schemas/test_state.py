@@ -10,17 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from needstream.schemas import state
+from needstream.schemas import pending, state
 
-VERSION_1 = json.loads(Path(__file__).with_name("states_version_1.json").read_text())
-"""Snapshots as the program wrote them when states had version 1."""
+BEFORE = [
+    (version, row["what"], base64.b64decode(row["stored"]))
+    for version in (1, 2)
+    for row in json.loads(Path(__file__).with_name(f"states_version_{version}.json").read_text())
+]
+"""Snapshots as the program wrote them when states had version 1, and when they had version 2."""
 
 
 def remembered() -> state.CustomerState:
     """A state in which everything that may be remembered is."""
     customer = state.new_customer("c1", 1_000)
     customer.applied = {"clickstream.v1-3": [41, 43]}
-    customer.recent_ids = b"12345678"
+    customer.recent_ids = b"123456"
     customer.session = state.Session(1_000, 2_000, 3, 2, 1_500)
     customer.counters = {"interest.loan": [2_000.0, 1.0, 2.0, 3.5]}
     customer.balance = state.Balance("EUR", 100, 2_000, 1_000, 2, 99.5, 1_000, 90, 110, 80, 120)
@@ -30,8 +34,9 @@ def remembered() -> state.CustomerState:
     customer.consents = {"marketing": ("GRANTED", 1_000)}
     customer.timers = {"session": state.Timer(3_000, "e1")}
     customer.armings = {"loan": state.Arming(armed=False, fired=1, last_fired_ms=2_000)}
-    asks = {"loan": state.Ask(9_000, 0.25, "loan-50", converted=True), "card": state.Ask(9_000, None, "cold")}
-    customer.predictions = [state.Prediction(2_000, b"\x00" * 8, "f00d", asks)]
+    asks = {"loan": pending.Ask(9_000, 0.25, "loan-50", converted=True), "card": pending.Ask(9_000, None, "cold")}
+    packed, customer.shared = pending.packed(pending.Prediction(2_000, b"\x00" * 8, "f00d", asks), pending.NOTHING)
+    customer.predictions = [packed]
     customer.active_ms, customer.suspect_until_ms, customer.distress_until_ms = 2_000, 4_000, 5_000
     customer.spoken = {"sales": [2_000]}
     return customer
@@ -90,33 +95,55 @@ def test_nesting_without_end_is_refused() -> None:
         state.restore(b"\x91" * 100_000)
 
 
-_PREDICTIONS = 14
+_RING, _PREDICTIONS = 5, 15
 
 
-def _as_asked_then(predictions: list[Any]) -> list[Any]:
-    """Predictions with the fields that an ask had in version 1."""
-    return [[*made, {name: ask[:4] for name, ask in asks.items()}] for *made, asks in predictions]
+def _ring_now(ring: bytes) -> bytes:
+    """A mark took 8 bytes in versions 1 and 2."""
+    return b"".join(ring[at : at + 6] for at in range(0, len(ring), 8))
 
 
-@pytest.mark.parametrize("row", VERSION_1, ids=[row["what"] for row in VERSION_1])
-def test_a_snapshot_of_the_version_before_is_upgraded(row: dict[str, str]) -> None:
-    stored = base64.b64decode(row["stored"])
+@pytest.mark.parametrize(
+    ("version", "stored"), [row[::2] for row in BEFORE], ids=[f"{v}-{what}" for v, what, _ in BEFORE]
+)
+def test_a_snapshot_of_the_version_before_is_upgraded(version: int, stored: bytes) -> None:
     written = msgspec.msgpack.decode(stored)
 
     upgraded = state.restore(stored)
 
-    assert (1, state.STATE_VERSION) == (written[0], upgraded.version)
-    said = msgspec.msgpack.decode(state.snapshot(upgraded))[1:20]
-    assert written[1:20] == [*said[:_PREDICTIONS], _as_asked_then(said[_PREDICTIONS]), *said[_PREDICTIONS + 1 :]]
+    said = msgspec.msgpack.decode(state.snapshot(upgraded))
+    opened = msgspec.to_builtins(state.opened(upgraded))
+    asks = [{name: _squeezed(ask) for name, ask in asks.items()} for *_, asks in written[_PREDICTIONS]]
+    assert (version, state.STATE_VERSION, _ring_now(written[_RING])) == (written[0], said[0], said[_RING])
+    assert [[*made, each] for (*made, _), each in zip(written[_PREDICTIONS], asks, strict=True)] == [
+        [made_ms, base64.b64decode(features), feature_set, {name: _as_written(ask) for name, ask in asks.items()}]
+        for made_ms, features, feature_set, asks in opened
+    ]
+    kept = [place for place in range(1, min(len(written), 22)) if place not in {_RING, _PREDICTIONS}]
+    assert [written[place] for place in kept] == [said[place] for place in kept]
     assert upgraded == state.restore(state.snapshot(upgraded))
 
 
-def test_a_marker_of_the_version_before_still_keeps_old_records_out() -> None:
-    stored = next(row["stored"] for row in VERSION_1 if row["what"] == "erased")
+def _squeezed(ask: list[Any]) -> list[Any]:
+    return [*ask[:4], pending.squeezed(ask[4] if len(ask) > 4 else b"")]
 
-    upgraded = state.restore(base64.b64decode(stored))
+
+def _as_written(ask: list[Any]) -> list[Any]:
+    return [*ask[:4], base64.b64decode(ask[4])]
+
+
+def test_a_marker_of_the_version_before_still_keeps_old_records_out() -> None:
+    stored = next(stored for version, what, stored in BEFORE if (version, what) == (1, "erased"))
+
+    upgraded = state.restore(stored)
 
     assert upgraded.first_ms == upgraded.erased_ms > 0
+
+
+def test_a_partition_record_of_the_version_before_is_read() -> None:
+    stored = msgspec.msgpack.encode([2, 5_000, 4_000])
+
+    assert (5_000, 4_000) == (state.restore_partition(stored).newest_ms, state.restore_partition(stored).watermark_ms)
 
 
 @pytest.mark.parametrize("version", [0, state.STATE_VERSION + 1])

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from needstream.schemas import state
+from needstream.schemas import pending, state
 from needstream.simulation.chaos import comparison
 from needstream.simulation.chaos.observations import Entry, Observation, observe
 from needstream.streams import topics
@@ -149,9 +149,11 @@ def test_a_state_that_cannot_be_read_is_a_finding() -> None:
 
 def test_what_depends_on_scores_is_not_judged_while_models_learn() -> None:
     def remembered(score: float) -> Entry:
-        asks = {"loan": state.Ask(5, score, "loan-1")}
+        asks = {"loan": pending.Ask(5, score, "loan-1")}
+        packed, shared = pending.packed(pending.Prediction(1, b"", "f", asks), pending.NOTHING)
         return stored(
-            predictions=[state.Prediction(1, b"", "f", asks)],
+            predictions=[packed],
+            shared=shared,
             armings={"loan": state.Arming(fired=int(score * 10))},
             spoken={"sales": [int(score * 10)]},
         )

@@ -1,7 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import stories
 from builders import transaction
+from needstream.schemas import money
 from needstream.schemas.times import DAY_MS
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import baselines
@@ -56,6 +59,16 @@ def test_amounts_in_another_currency_are_not_added_up():
 
     assert 20.0 == pytest.approx(state.counters["amount.tx.deposit"][1], rel=1e-6)
     assert "EUR" == state.traits.home_currency
+
+
+@given(st.integers(0, 10**17 - 1), st.sampled_from(("EUR", "JPY", "KWD")))
+def test_an_amount_is_added_as_its_minor_units_divided(amount_minor, currency):
+    state = stories.new_customer()
+    amount = money.decimal_text(amount_minor, currency) if currency != "JPY" else str(amount_minor // 100)
+    baselines.add_amount(state, transaction("deposit", amount=amount, currency=currency), at_ms=0, definitions=BANK)
+
+    exact = money.minor_units(amount, currency) / 10 ** money.EXPONENTS[currency]
+    assert exact == state.counters["amount.tx.deposit"][1]
 
 
 def test_only_amounts_that_something_reads_are_kept():

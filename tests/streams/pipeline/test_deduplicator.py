@@ -1,5 +1,5 @@
 import stories
-from needstream.schemas.state import RECENT_EVENT_IDS
+from needstream.schemas.state import RECENT_EVENT_IDS, RECENT_ID_BYTES
 from needstream.streams.pipeline import deduplicator
 
 ORIGIN = "clickstream.v1-3"
@@ -12,7 +12,7 @@ def test_an_event_id_is_recognised_within_the_window_and_not_beyond():
     assert [False] * len(ids) == [deduplicator.seen(state, each) for each in ids]
     assert [True] * RECENT_EVENT_IDS == [deduplicator.seen(state, each) for each in ids[1:]]
     assert not deduplicator.seen(state, ids[0])
-    assert 8 * RECENT_EVENT_IDS == len(state.recent_ids)
+    assert RECENT_ID_BYTES * RECENT_EVENT_IDS == len(state.recent_ids)
 
 
 def test_a_hash_across_two_others_is_no_match(monkeypatch):
@@ -20,7 +20,7 @@ def test_a_hash_across_two_others_is_no_match(monkeypatch):
     state = stories.new_customer()
     deduplicator.seen(state, "e1")
     mark = state.recent_ids
-    state.recent_ids = b"abcd" + mark + b"efgh"
+    state.recent_ids = b"abc" + mark + b"def"
 
     assert not deduplicator.seen(state, "e1")
     assert deduplicator.seen(state, "e1")

@@ -1,3 +1,5 @@
+import math
+import struct
 from typing import get_args
 
 import msgspec
@@ -6,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stories
-from needstream.models.scorer import Scorer
+from needstream.models.linear import LinearModel
+from needstream.models.scorer import FINEST, Readiness, Scorer
+from needstream.models.standing import Standing
+from needstream.models.trees import TreesModel
 from needstream.schemas import pack as packs
 from needstream.schemas import state as states
 from needstream.schemas.state import Balance
@@ -16,6 +21,7 @@ from needstream.streams.pipeline import keeping, labels, timers
 from needstream.streams.pipeline.occasions import Occasion
 
 BANK = loader.load("bank")
+FEATURES = BANK.pack.features
 MADE_MS = 100 * DAY_MS
 DUE_MS = MADE_MS + 14 * DAY_MS
 LATENESS_MS = 15 * MINUTE_MS
@@ -29,7 +35,7 @@ def _predicted(definitions=BANK, state=None):
 
 def _remember(state, definitions, scorer=None):
     occasion = Occasion(state, MADE_MS, "", definitions, scorer or Scorer(definitions.readiness()))
-    return labels.remember(occasion, labels.outlook(occasion))
+    return labels.remember(occasion, labels.sample(occasion))
 
 
 def _labels(state, at_ms, definitions=BANK):
@@ -146,8 +152,9 @@ def test_who_has_too_little_to_fall_from_is_not_asked_about(balance, *, asked):
     both = stories.changed(HALVED, models=(*HALVED.pack.models, BANK.pack.models[0]))
     state = _predicted(both, _with_balance(balance))
 
-    assert asked is ("churn" in state.predictions[0].asks)
-    assert "loan" in state.predictions[0].asks
+    (prediction,) = states.opened(state)
+    assert asked is ("churn" in prediction.asks)
+    assert "loan" in prediction.asks
 
 
 def test_a_prediction_that_asks_nothing_is_not_remembered():
@@ -260,16 +267,34 @@ def test_the_examples_of_a_suspected_bot_are_released_in_quarantine(until_ms, re
     assert {reason} == {each.quarantine for each in released}
 
 
-def test_what_every_contestant_said_comes_back_with_the_example():
-    class Speaking(Scorer):
-        def contestants(self, values):
-            return {"card": {"linear": 0.25, "pair": 0.5}}
+def _constant(probability):
+    """A linear model that says the same of everybody."""
+    nothing = (0.0,) * len(FEATURES)
+    return LinearModel(
+        name="card",
+        version=1,
+        positives=1,
+        features=FEATURES,
+        means=nothing,
+        variances=nothing,
+        weights=nothing,
+        squares=nothing,
+        intercept=math.log(probability / (1 - probability)),
+    )
 
+
+def test_what_every_contestant_said_comes_back_with_the_example():
+    said = {
+        "linear": _constant(0.25),
+        "forest": TreesModel(name="card", version=1, positives=1, features=FEATURES, combine="mean", base=0.0),
+    }
+    speaking = Scorer({name: Readiness(min_labels=0, min_positives=0) for name in BANK.readiness()})
+    speaking.publish(Standing(name="card", features=FEATURES, champion="linear", contestants=said))
     state = stories.new_customer()
-    _remember(state, BANK, Speaking(BANK.readiness()))
+    _remember(state, BANK, speaking)
     released = {each.model: each.contestants for each in labels.resolve(state, DUE_MS + LATENESS_MS, definitions=BANK)}
 
-    assert {"pair": 0.5, "linear": 0.25} == released["card"]
+    assert {"line": 0.25, "linear": 0.25, "forest": 0.5} == released["card"]
     assert {} == released["loan"]
 
 
@@ -288,18 +313,23 @@ KEPT = ("line", "pair", "replayed", "linear", "forest", "batch", "blend")
 """Stored states depend on this order: kinds are appended, none is moved or removed."""
 
 
-@given(st.dictionaries(st.sampled_from(KEPT), st.floats(0, 1)))
+def _kept(said):
+    (kept,) = keeping.said_packed(struct.pack("<7H", *(round(said.get(kind, 0.0) / FINEST) for kind in KEPT)))
+    return kept
+
+
+@given(st.dictionaries(st.sampled_from(KEPT), st.floats(FINEST, 1 - FINEST)))
 def test_what_contestants_said_is_kept_in_two_bytes_each(said):
-    kept = keeping.said_packed(said)
+    kept = _kept(said)
     read = keeping.said_unpacked(kept)
 
     assert said.keys() == read.keys()
     assert all(0 < read[kind] < 1 and abs(read[kind] - said[kind]) <= 2**-16 for kind in said)
-    assert len(kept) == 2 * max((KEPT.index(kind) + 1 for kind in said), default=0)
+    assert len(kept) == 1 + 2 * len(said)
 
 
 def test_contestants_are_kept_in_an_order_that_never_changes():
     levels = dict(zip(KEPT, (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875), strict=True))
 
-    assert bytes.fromhex("00200040006000800 0a000c000e0".replace(" ", "")) == keeping.said_packed(levels)
+    assert bytes.fromhex("7f 0020 0040 0060 0080 00a0 00c0 00e0") == _kept(levels)
     assert set(KEPT) == {"line", *get_args(packs.Contestant)}
