@@ -52,8 +52,12 @@ chaos: .venv/.package ## kill workers, move partitions, deliver twice: is the re
 	@$(BIN)/needstream chaos $(ARGS)
 
 .PHONY: bench
-bench: .venv/.package .venv/.ci ## measure throughput and latency on this machine
-	@$(BIN)/python -m bench $(ARGS)
+bench: .venv/.package .venv/.bench ## measure throughput beside other stream processors on this machine
+	@$(BIN)/needstream bench $(ARGS)
+
+.PHONY: bench-core
+bench-core: .venv/.package ## measure the core alone, in memory
+	@$(BIN)/needstream bench core $(ARGS)
 
 .PHONY: bench-quality
 bench-quality: .venv/.package .venv/.bench ## judge the models on public data (NEEDSTREAM_DATA) and simulated banks

@@ -1,0 +1,1 @@
+"""Benchmarks: what needstream costs, beside others that do the same work."""

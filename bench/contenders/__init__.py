@@ -1,0 +1,1 @@
+"""One module per contender, each a process of its own; the contract is in `needstream.bench.contending`."""
