@@ -163,9 +163,7 @@ class Lane:
             try:
                 # What comes in meanwhile may have ended an input's silence: the caller looks again.
                 while (
-                    not self._closed
-                    and taken_in == self.taken_in
-                    and (changed or held != len(self.partition.merger))
+                    not self._closed and taken_in == self.taken_in and (changed or held != len(self.partition.merger))
                 ):
                     held = len(self.partition.merger)
                     changed = await self._run_once(at_end, tick_ms)
