@@ -24,7 +24,7 @@ from needstream.schemas import state as states
 from needstream.schemas.times import DAY_MS, HOUR_MS, parse_rfc3339, rfc3339
 from needstream.streams import model_files, topics
 from needstream.streams.packs import loader
-from needstream.streams.pipeline import inputs, learning
+from needstream.streams.pipeline import consents, inputs, learning
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.replay import MemoryStore
 
@@ -169,8 +169,8 @@ def _original(stored: bytes, by_ms: int, *, deeds: tuple[Deed, ...]) -> Original
     # What was applied was read from other topics.
     state.applied = {}
     before, _, after = states.snapshot(state).partition(_PLACEHOLDER.encode())
-    consent = state.consents.get("service")
-    is_stopped = bool(state.suspect_until_ms) or (consent is not None and consent[0] != "GRANTED")
+    consent = consents.status(state, "service")
+    is_stopped = bool(state.suspect_until_ms) or (consent is not None and consent != "GRANTED")
     return Original(before, after, deeds, not is_stopped)
 
 

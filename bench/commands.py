@@ -35,9 +35,6 @@ def throughput(
     broker: Annotated[
         str, typer.Option(help="embedded, apache or external:host:port; auto is apache if it can be had.")
     ] = "auto",
-    environments: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder with virtual environments of contenders, by their names.")
-    ] = Path(".venv/contenders"),
     output: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for throughput.md, throughput.json and the chart.")
     ] = Path("bench/results"),
@@ -59,7 +56,6 @@ def throughput(
                 customers=customers,
                 seed=seed,
                 broker=broker,
-                environments=environments,
                 output=output,
             )
         )

@@ -89,7 +89,9 @@ def excess(counts: Counts, allowed: Counts) -> list[str]:
     for name in Counts.__struct_fields__:
         now, then = getattr(counts, name), getattr(allowed, name)
         if now > then * (1 + TOLERANCE):
-            found.append(f"{name} per event: {now:g}, the reference is {then:g} and {TOLERANCE:.0%} more is let through")
+            found.append(
+                f"{name} per event: {now:g}, the reference is {then:g} and {TOLERANCE:.0%} more is let through"
+            )
     return found
 
 

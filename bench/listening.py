@@ -18,7 +18,7 @@ import aiokafka
 import orjson
 
 from needstream.bench import live_pack
-from needstream.streams import event_loops, topics
+from needstream.streams import runtime, topics
 
 TOPICS = (topics.NEED_SIGNALS, topics.CHURN_ALERTS, topics.ALERTS, topics.DECISIONS)
 SCENARIO = f'"{live_pack.SCENARIO}"'.encode()
@@ -79,5 +79,5 @@ def _rest_between_empty_fetches(consumer: aiokafka.AIOKafkaConsumer) -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=event_loops.fastest) as runner:
+    with asyncio.Runner(loop_factory=runtime.fastest_loop) as runner:
         runner.run(listen(sys.argv[1], int(sys.argv[2]), heard=Path(sys.argv[3])))

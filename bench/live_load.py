@@ -19,7 +19,7 @@ import msgspec
 
 from needstream.bench import clones, live_pack
 from needstream.bench.packing import Placed
-from needstream.streams import event_loops, outgoing, topics
+from needstream.streams import outgoing, runtime, topics
 
 TRIGGER_EVERY = 20
 TICK_S = 0.004
@@ -204,7 +204,7 @@ async def produce(specification: Specification) -> Sent:
 def main() -> None:
     """Send and report."""
     specification = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Specification)
-    with asyncio.Runner(loop_factory=event_loops.fastest) as runner:
+    with asyncio.Runner(loop_factory=runtime.fastest_loop) as runner:
         sent = runner.run(produce(specification))
     Path(specification.report).write_bytes(msgspec.json.encode(sent))
 

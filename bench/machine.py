@@ -29,11 +29,11 @@ OF_CONTENDERS = {
 }
 
 
-def facts(contenders: Sequence[str], environments: Path = processes.ENVIRONMENTS) -> dict[str, object]:
+def facts(contenders: Sequence[str]) -> dict[str, object]:
     """Processor, cores, Python, and the versions of what took part."""
     versions = {name: _version(name) for name in PACKAGES}
     versions |= {
-        OF_CONTENDERS[name]: _version_in(processes.python_of(name, environments), OF_CONTENDERS[name])
+        OF_CONTENDERS[name]: _version_in(processes.python_of(name), OF_CONTENDERS[name])
         for name in contenders
         if name in OF_CONTENDERS
     }

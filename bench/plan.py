@@ -41,7 +41,6 @@ class Plan:
     customers: int
     seed: int
     broker: str
-    environments: Path
     output: Path
 
     def events_of(self, name: str, contender: str) -> int:
@@ -79,7 +78,6 @@ class Choices(TypedDict):
     customers: int
     seed: int
     broker: str
-    environments: Path
     output: Path
 
 
@@ -109,6 +107,5 @@ def make(chosen: Choices) -> Plan:
         customers=chosen["customers"],
         seed=chosen["seed"],
         broker=broker_here() if chosen["broker"] == AUTO else chosen["broker"],
-        environments=chosen["environments"],
         output=chosen["output"],
     )

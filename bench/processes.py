@@ -54,17 +54,17 @@ def pinned_here(core: int | None) -> Iterator[None]:
             os.sched_setaffinity(0, allowed)
 
 
-def python_of(name: str, environments: Path = ENVIRONMENTS) -> str:
+def python_of(name: str) -> str:
     """The interpreter of a contender: that of its own environment, else this one."""
-    own = environments / name / "bin" / "python"
-    return str(own.absolute()) if own.exists() else sys.executable
+    own = ROOT / ENVIRONMENTS / name / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
 
 
-def missing(name: str, environments: Path = ENVIRONMENTS) -> str | None:
+def missing(name: str) -> str | None:
     """Why a contender cannot run here; None if it can."""
     program = f"import importlib; importlib.import_module('needstream.bench.contenders.{name}')"
     tried = subprocess.run(
-        [python_of(name, environments), "-c", program],
+        [python_of(name), "-c", program],
         env=_environment({}),
         capture_output=True,
         text=True,

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from needstream.bench import agreement, core, figures, job, load, machine, observing, processes, report
+from needstream.bench.contenders import environments
 from needstream.bench.contending import Task
 from needstream.bench.plan import FEWEST_EVENTS, WARM_UP, Plan
 from needstream.bench.stand import PARTITIONS, Stand
@@ -75,7 +76,12 @@ class Bench:
         return f"contenders on core {self._cores[1]}, the broker on core {self._cores[0]}"
 
     def _why_missing(self, name: str) -> str | None:
-        return processes.missing("counting_worker" if name == figures.OURS else name, self._plan.environments)
+        if name in environments.NAMES:
+            self._console.print(f"preparing {name} ...")
+            reason = environments.unavailable(name)
+            if reason is not None:
+                return reason
+        return processes.missing("counting_worker" if name == figures.OURS else name)
 
     def _measure(self, name: str) -> list[figures.Result]:
         plan = self._plan
@@ -143,9 +149,7 @@ class Bench:
             told = observing.observe(stand, task, records=records, core=core_number, within_s=WITHIN_S)
         else:
             stand.prepare(task.prefix)
-            command = _command(
-                processes.python_of(result.contender, self._plan.environments), result.contender, task=task
-            )
+            command = _command(processes.python_of(result.contender), result.contender, task=task)
             processes.run(command, core_number, log=task.report.with_suffix(".log"), within_s=WITHIN_S)
             told = json.loads(task.report.read_text(encoding="utf-8"))
         if not result.rounds:
@@ -184,7 +188,7 @@ def run(plan: Plan, console: Console) -> None:
         jobs = bench.run()
         console.print("measuring the core ...")
         measured = core.measure(customers=min(CORE_CUSTOMERS, plan.customers), days=CORE_DAYS, seed=plan.seed)
-        facts = machine.facts(plan.contenders, plan.environments)
+        facts = machine.facts(plan.contenders)
     told = report.Told(plan, jobs, facts, bench.pinned, measured)
     for path in report.write(told, plan.output):
         console.print(f"written: {path}")

@@ -23,20 +23,26 @@ class Hearing:
         self._heard_s = dict.fromkeys(topics, now_s)
         #: When everything was read, and how many arrivals there were by then.
         self._moments: deque[tuple[float, int]] = deque()
+        #: The arrivals that a moment was noted for.
+        self._noted = 0
 
     def begin_anew(self, now_s: float) -> None:
         """Count every silence anew, as after a pause of the whole process."""
         self._heard_s = dict.fromkeys(self._heard_s, now_s)
         self._moments.clear()
+        self._noted = 0
 
     def heard(self, topic: str, *, now_s: float) -> None:
         """Note that records came."""
         self._heard_s[topic] = now_s
 
-    def everything_read(self, arrivals: int, *, now_s: float) -> None:
-        """Note a moment at which all inputs were read to their ends, after so many arrivals."""
-        if not self._moments or arrivals > self._moments[-1][1]:
-            self._moments.append((now_s, arrivals))
+    def everything_read(self, arrivals: int, *, now_s: float) -> bool:
+        """Note a moment at which all inputs were read to their ends, after so many arrivals; whether there were new."""
+        if self._noted >= arrivals:
+            return False
+        self._noted = arrivals
+        self._moments.append((now_s, arrivals))
+        return True
 
     def silent(self, now_s: float) -> frozenset[str]:
         """The inputs that were silent for the whole wait."""

@@ -1,7 +1,7 @@
 """The batch transport: Faust hands an agent one message for each fetched batch of an input partition.
 
 Everything Faust does around the stream stays: agents, assignment, table recovery, sensors. Only the declared input
-topics change: one message's value is the list of aiokafka `ConsumerRecord`s that were fetched together (at most
+topics change: one message's value is the list of `Received` records that were fetched together (at most
 `records_per_batch`, all of one topic-partition, in offset order) and its offset is the last record's. Changelog, reply
 and other topics stay one message per record. An app opts in like this::
 

@@ -1,41 +1,86 @@
-"""Record batches whose headers may have names that are not UTF-8: Kafka carries them, aiokafka's parser refuses them.
+"""What a consumer of the batch transport fetched, as records: cheaper than aiokafka's own, and tolerant of any header.
 
-In comes what a consumer of the batch transport fetched; out go the same batches in the same order. aiokafka's compiled
-parser reads them; from the first record it refuses for a name, the rest of that batch is read by aiokafka's Python
-parser, which decodes names as `NAME_ERRORS` says.
+In come fetched batches, out go their records in the same order. aiokafka's compiled parser reads them. Kafka carries
+header names that are not UTF-8 and that parser refuses them: a batch with one is read by its Python parser, which
+decodes names as `NAME_ERRORS` says.
 
 Invariant: such a name costs nothing but itself. Key, value, timestamp, the other headers and all other records are as
 without it. Private names of aiokafka are used here and in `transport_thread` only.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from types import FunctionType, MethodType
 from typing import Any
 
 import aiokafka
+from aiokafka.consumer import fetcher as fetching
 from aiokafka.record import default_records, memory_records
+from msgspec import Struct
 
 NAME_ERRORS = "backslashreplace"
 """A byte that is no UTF-8 becomes four characters, such as ``\\xff``: the name stays text that shows what it was."""
 
 
-def read_any_header_name(consumer: aiokafka.AIOKafkaConsumer) -> None:
-    """Let a started aiokafka consumer give back records whatever bytes the names of their headers are.
+class Received(Struct, gc=False):
+    """A record as it was fetched, with the names of aiokafka's `ConsumerRecord`, which costs four times as much."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def checksum(self) -> None:
+        """None: only the oldest formats had one."""
+        return
+
+    @property
+    def serialized_key_size(self) -> int:
+        """Bytes of the key, -1 without one."""
+        return -1 if self.key is None else len(self.key)
+
+    @property
+    def serialized_value_size(self) -> int:
+        """Bytes of the value, -1 without one."""
+        return -1 if self.value is None else len(self.value)
+
+
+def receive(consumer: aiokafka.AIOKafkaConsumer) -> None:
+    """Let a started aiokafka consumer give back `Received` records whatever bytes the names of their headers are.
 
     Other consumers of the process stay as they are.
     """
     fetcher = consumer._fetcher
     fetch = type(fetcher)._proc_fetch_request
-    # The fetcher asks its module for the parser: a copy of the function with a module of its own asks for ours.
+    # The fetcher asks its module for its parsers: a copy of the function with a module of its own asks for ours.
     own: Any = FunctionType(
         fetch.__code__,
-        {**fetch.__globals__, "MemoryRecords": AnyRecords},
+        {**fetch.__globals__, "MemoryRecords": AnyRecords, "PartitionRecords": ReceivedRecords},
         fetch.__name__,
         fetch.__defaults__,
         fetch.__closure__,
     )
     fetcher._proc_fetch_request = MethodType(own, fetcher)
+
+
+class ReceivedRecords(fetching.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's records of one partition in one answer, made into `Received` ones."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Received:
+        return Received(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp,
+            record.timestamp_type,
+            record.key,
+            record.value,
+            tuple(record.headers),
+        )
 
 
 class AnyRecords:
@@ -61,7 +106,7 @@ class AnyRecords:
 
 
 class _AnyBatch:
-    """A batch read by the compiled parser for as long as that can."""
+    """A batch read by the compiled parser if that can."""
 
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch = batch
@@ -74,16 +119,10 @@ class _AnyBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        read = 0
         try:
-            for record in self._batch:
-                read += 1
-                yield record
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            pass
-        else:
-            return
-        yield from islice(_tolerant(self._raw), read, None)
+            return _tolerant(self._raw)
 
 
 def _tolerant(raw: memoryview) -> Iterator[Any]:

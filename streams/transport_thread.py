@@ -77,7 +77,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the consumer."""
         await super().on_start()
         consumer = self._ensure_consumer()
-        transport_records.read_any_header_name(consumer)  # the first of the two: it starts from aiokafka's own fetch
+        transport_records.receive(consumer)  # the first of the two: it starts from aiokafka's own fetch
         rest_between_empty_fetches(consumer)
         self._feel_pulse(consumer._coordinator)
 

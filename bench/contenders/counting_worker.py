@@ -9,7 +9,7 @@ import signal
 import uvloop
 
 from needstream.bench.counting import CountingPartition
-from needstream.streams import logs
+from needstream.streams import logs, runtime
 from needstream.streams.app import Worker
 from needstream.streams.app import run as run_worker
 from needstream.streams.settings import from_environment
@@ -24,7 +24,9 @@ async def run(partitions: int = DEFAULT_PARTITIONS) -> None:
     require(settings.broker)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run_worker(Worker(settings, partitions, open_partition=CountingPartition), stop)
+    worker = Worker(settings, partitions, open_partition=CountingPartition)
+    runtime.settle_collector()
+    await run_worker(worker, stop)
 
 
 if __name__ == "__main__":

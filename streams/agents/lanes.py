@@ -26,6 +26,9 @@ READ_AHEAD = 2_000
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
 
+CLOCK_S = 0.002
+"""How much earlier than asked for the event loop may wake a lane."""
+
 STOOD_STILL_S = 1.0
 """A pacemaker this much behind its time means that the process stood still."""
 
@@ -180,6 +183,16 @@ class Lanes:
             _LOG.exception("round failed", extra={"facts": {"partition": lane.number}})
             await self._fail(error)
 
+    def _wake(self, lane: Lane) -> None:
+        """Run the rounds of what has waited long enough, unless the lane is gone meanwhile."""
+        if self._lanes.get(lane.number) is not lane or not lane.is_certain:
+            return
+        if self._is_running(lane):
+            # Its rounds may have been begun before anything was ripe.
+            self._running[lane.number].add_done_callback(lambda _: self._wake(lane))
+        else:
+            self._start(lane)
+
     def _is_running(self, lane: Lane) -> bool:
         running = self._running.get(lane.number)
         return running is not None and not running.done()
@@ -206,8 +219,11 @@ class Lanes:
         """
         now_s = time.monotonic()
         read_to_end = self._read_to_end(lane)
-        if len(read_to_end) == len(topics.MERGED):
-            lane.hearing.everything_read(lane.partition.merger.pushed, now_s=now_s)
+        if len(read_to_end) == len(topics.MERGED) and lane.hearing.everything_read(
+            lane.partition.merger.pushed, now_s=now_s
+        ):
+            # The pacemaker would notice a little later.
+            asyncio.get_running_loop().call_later(self._ordering_wait_s + CLOCK_S, self._wake, lane)
         return read_to_end & lane.hearing.silent(now_s)
 
     async def _pace(self, lane: Lane) -> None:

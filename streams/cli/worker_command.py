@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import typer
 from kafka import KafkaConsumer
 
-from needstream.streams import event_loops, input_offsets, logs, topic_admin, topics
+from needstream.streams import input_offsets, logs, runtime, topic_admin, topics
 from needstream.streams.cli.failures import FAILURES
 from needstream.streams.settings import Settings, from_environment
 from needstream.streams.stores import StoreDamaged
@@ -65,12 +65,13 @@ def loop_factory(settings: Settings, partitions: int, *, expired: Mapping[str, i
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         worker = Worker(settings, partitions)
+        runtime.settle_collector()
         for topic, count in expired.items():
             worker.metrics.expired_records.labels(topic).inc(count)
         await run_worker(worker, stop)
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=event_loops.fastest) as runner:
+        with asyncio.Runner(loop_factory=runtime.fastest_loop) as runner:
             try:
                 runner.run(main())
             except FAILURES:

@@ -1,11 +1,13 @@
 """A header name that is not UTF-8 costs nothing but itself, and what this takes for granted of aiokafka holds."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.record import default_records, legacy_records
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import ConsumerRecord
 
 from needstream.streams import transport_records
 from needstream.streams.transport_records import AnyRecords
@@ -75,6 +77,21 @@ def test_what_the_compiled_parser_can_read_is_read_by_it(codec, monkeypatch):
     assert read(MemoryRecords, fetched) == read(AnyRecords, fetched)
 
 
+def test_a_received_record_says_what_aiokafkas_own_does():
+    fetched = a_batch(*GOOD, base_offset=3)
+    place = SimpleNamespace(topic="t", partition=2)
+    ours, theirs = (
+        list(kind(place, AnyRecords(fetched), [], 3, None, None, True, 0))
+        for kind in (transport_records.ReceivedRecords, fetcher.PartitionRecords)
+    )
+
+    names = [field.name for field in dataclasses.fields(ConsumerRecord)]
+    assert len(GOOD) == len(theirs)
+    assert [[getattr(each, name) for name in names] for each in theirs] == [
+        [getattr(each, name) for name in names] for each in ours
+    ]
+
+
 def test_the_first_record_can_be_asked_for_alone_as_of_a_transactions_marker():
     fetched = a_batch(*GOOD, base_offset=7)
 
@@ -109,16 +126,18 @@ def test_aiokafkas_compiled_parser_refuses_such_a_name():
 def test_aiokafkas_fetch_asks_its_module_for_the_parser():
     fetch = fetcher.Fetcher._proc_fetch_request
 
-    assert "MemoryRecords" in fetch.__code__.co_names
+    assert {"MemoryRecords", "PartitionRecords"} <= {*fetch.__code__.co_names}
     assert fetch.__globals__["MemoryRecords"] is MemoryRecords
+    assert fetch.__globals__["PartitionRecords"] is fetcher.PartitionRecords
     assert fetch.__kwdefaults__ is None
 
 
 def test_one_consumer_is_given_the_tolerant_parser_and_no_other():
     theirs, ours = object.__new__(fetcher.Fetcher), object.__new__(fetcher.Fetcher)
 
-    transport_records.read_any_header_name(SimpleNamespace(_fetcher=ours))
+    transport_records.receive(SimpleNamespace(_fetcher=ours))
 
     assert ours._proc_fetch_request.__self__ is ours
     assert ours._proc_fetch_request.__func__.__globals__["MemoryRecords"] is AnyRecords
+    assert ours._proc_fetch_request.__func__.__globals__["PartitionRecords"] is transport_records.ReceivedRecords
     assert theirs._proc_fetch_request.__func__.__globals__["MemoryRecords"] is MemoryRecords
