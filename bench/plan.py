@@ -14,6 +14,7 @@ CONTENDERS = (
     "confluent",
     "aiokafka",
     "bytewax",
+    "bytewax_merged",
     "quix",
     "pyflink",
     "faust_per_event",
@@ -23,6 +24,9 @@ EVENTS = {"count": 300_000, "features": 40_000, "full": 50_000}
 
 SHARE = {"faust_per_event": 0.1, "pyflink": 0.6}
 """Slow contenders get only the first part of the events."""
+
+ONLY = {"bytewax_merged": ("count",)}
+"""Contenders that differ from another one in some jobs only."""
 
 AUTO = "auto"
 FEWEST_EVENTS = 1_000

@@ -54,9 +54,14 @@ def pinned_here(core: int | None) -> Iterator[None]:
             os.sched_setaffinity(0, allowed)
 
 
+def environment_of(name: str) -> str:
+    """The framework a contender is a variant of: its name up to an underscore."""
+    return name.partition("_")[0]
+
+
 def python_of(name: str) -> str:
     """The interpreter of a contender: that of its own environment, else this one."""
-    own = ROOT / ENVIRONMENTS / name / "bin" / "python"
+    own = ROOT / ENVIRONMENTS / environment_of(name) / "bin" / "python"
     return str(own) if own.exists() else sys.executable
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from needstream.bench import agreement, core, figures, job, load, machine, observing, processes, report
+from needstream.bench import plan as plan_of
 from needstream.bench.contenders import environments
 from needstream.bench.contending import Task
 from needstream.bench.plan import FEWEST_EVENTS, WARM_UP, Plan
@@ -76,9 +77,10 @@ class Bench:
         return f"contenders on core {self._cores[1]}, the broker on core {self._cores[0]}"
 
     def _why_missing(self, name: str) -> str | None:
-        if name in environments.NAMES:
+        framework = processes.environment_of(name)
+        if framework in environments.NAMES:
             self._console.print(f"preparing {name} ...")
-            reason = environments.unavailable(name)
+            reason = environments.unavailable(framework)
             if reason is not None:
                 return reason
         return processes.missing("counting_worker" if name == figures.OURS else name)
@@ -89,6 +91,7 @@ class Bench:
         results = [
             figures.Result(each, plan.events_of(name, each), skipped=self._missing[each] or "")
             for each in plan.contenders
+            if name in plan_of.ONLY.get(each, job.NAMES)
         ]
         with brokers.choose(plan.broker) as broker:
             running = Running(name, Stand(broker.bootstrap), records)

@@ -10,29 +10,46 @@ from math import exp2
 
 LN2 = 0.6931471805599453
 
+HalfLives = tuple[float, float, float]
+"""The half-lives of every counter in milliseconds."""
+
 
 def weight(age_ms: float, half_life_ms: float) -> float:
     """What is left of 1 after ``age_ms`` (not negative): between 0 and 1."""
     return exp2(-age_ms / half_life_ms)
 
 
-def add(counter: list[float] | None, amount: float, *, at_ms: int, half_lives_ms: Sequence[float]) -> list[float]:
-    """The counter ``[at_ms, value per half-life ...]`` with ``amount`` added at ``at_ms``.
+def add(
+    counters: dict[str, list[float]], facts: Sequence[str], *, amount: float, at_ms: int, half_lives_ms: HalfLives
+) -> None:
+    """Add ``amount`` at ``at_ms`` to the counter of each fact; a counter is ``[at_ms, value per half-life ...]``.
 
-    A late addition is decayed to the counter's own time, so the order of additions does not matter
-    (up to rounding). The list passed in is updated and returned.
+    A late addition is decayed to the counter's own time, so the order of additions does not matter (up to rounding).
+    Written out for the three half-lives: every event comes by here.
     """
-    if counter is None:
-        return [float(at_ms), *(amount for _ in half_lives_ms)]
-    age_ms = at_ms - counter[0]
-    if age_ms > 0:
-        counter[0] = float(at_ms)
-        for place, half_life_ms in enumerate(half_lives_ms, start=1):
-            counter[place] = counter[place] * exp2(-age_ms / half_life_ms) + amount
-    else:
-        for place, half_life_ms in enumerate(half_lives_ms, start=1):
-            counter[place] += amount * exp2(age_ms / half_life_ms)
-    return counter
+    first_ms, second_ms, third_ms = half_lives_ms
+    now_ms = float(at_ms)
+    for fact in facts:
+        counter = counters.get(fact)
+        if counter is None:
+            counters[fact] = [now_ms, amount, amount, amount]
+            continue
+        last_ms, first, second, third = counter
+        ahead_ms = last_ms - now_ms
+        if ahead_ms < 0.0:
+            counters[fact] = [
+                now_ms,
+                first * exp2(ahead_ms / first_ms) + amount,
+                second * exp2(ahead_ms / second_ms) + amount,
+                third * exp2(ahead_ms / third_ms) + amount,
+            ]
+        else:
+            counters[fact] = [
+                last_ms,
+                first + amount * exp2(-ahead_ms / first_ms),
+                second + amount * exp2(-ahead_ms / second_ms),
+                third + amount * exp2(-ahead_ms / third_ms),
+            ]
 
 
 def read(counter: list[float] | None, place: int, *, at_ms: int, half_life_ms: float) -> float:

@@ -8,9 +8,9 @@ here changes what is served, and memory is bounded.
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from math import isfinite, log
+from math import isfinite
 from struct import Struct as Layout
 from typing import Any
 
@@ -122,8 +122,8 @@ class InputDrift:
         self._features = {name: column for column, name in enumerate(features)}
         self._newest = np.zeros((WINDOW, len(features)))
         self._seen = 0
-        self._made: dict[str, deque[int]] = {}
-        self._matured: dict[str, deque[int]] = {}
+        self._made: dict[str, deque[float]] = {}
+        self._matured: dict[str, deque[float]] = {}
 
     def observe(self, values: Sequence[float], scores: Mapping[str, float | None]) -> None:
         """Take one moment of prediction: values in feature order, scores by model; None is no score.
@@ -134,7 +134,7 @@ class InputDrift:
         if len(values) != len(self._features):
             msg = f"{len(values)} values given for {len(self._features)} features"
             raise ValueError(msg)
-        self._newest[self._seen % WINDOW] = linear.squashed(values)
+        self._newest[self._seen % WINDOW] = values  # squashed when somebody asks, which is seldom
         self._seen += 1
         for model, score in scores.items():
             _take(self._made, model, score=score)
@@ -157,7 +157,8 @@ class InputDrift:
         columns = [self._features[model.features[place]] for place in places]
         means, variances = np.array(model.means)[places], np.array(model.variances)[places]
         varies = variances > 0.0
-        deviations = (self._newest[:seen, columns] - means) / np.sqrt(np.where(varies, variances, 1.0))
+        squashed = np.array([linear.squashed(values) for values in self._newest[:seen, columns].tolist()])
+        deviations = (squashed - means) / np.sqrt(np.where(varies, variances, 1.0))
         deviations = np.where(varies, deviations, 0.0)
         then = np.array(model.bucket_counts, dtype=np.float64).reshape(-1, BUCKETS)[places]
         indices = stability(_fitted(deviations, then), then)
@@ -169,8 +170,7 @@ class InputDrift:
         for model, made in self._made.items():
             matured = self._matured.get(model, ())
             if min(len(made), len(matured)) >= FEWEST:
-                now, then = (np.bincount(side, minlength=SCORE_BUCKETS).astype(np.float64) for side in (made, matured))
-                said[model] = float(stability(now, then))
+                said[model] = float(stability(_sorted_in(made), _sorted_in(matured)))
         return said
 
 
@@ -209,13 +209,21 @@ def _counted(places: NDArray[np.int64], *, like: Counts) -> Counts:
     return np.bincount(places, minlength=like.size).reshape(like.shape).astype(np.float64)
 
 
-def _take(into: dict[str, deque[int]], model: str, *, score: float | None) -> None:
+def _take(into: dict[str, deque[float]], model: str, *, score: float | None) -> None:
     if score is None or not 0.0 <= score <= 1.0:
         return
-    if model not in into:
-        into[model] = deque(maxlen=WINDOW)
-    logit = log(max(score, 1e-9) / max(1.0 - score, 1e-9))
-    into[model].append(int(max(-_FARTHEST, min(_FARTHEST, logit)) * 2.0 + _SCORE_MIDDLE))
+    newest = into.get(model)
+    if newest is None:
+        newest = into[model] = deque(maxlen=WINDOW)
+    newest.append(score)
+
+
+def _sorted_in(scores: Iterable[float]) -> Counts:
+    """How many scores are in each bucket of their logits."""
+    shares = np.fromiter(scores, dtype=np.float64)
+    logits = np.log(np.maximum(shares, 1e-9) / np.maximum(1.0 - shares, 1e-9))
+    places = (np.clip(logits, -_FARTHEST, _FARTHEST) * 2.0 + _SCORE_MIDDLE).astype(np.int64)
+    return np.bincount(places, minlength=SCORE_BUCKETS).astype(np.float64)
 
 
 def _unpacked(state: str) -> bytes | None:

@@ -70,7 +70,8 @@ def _monthly(fact: str, _: Sequence[float]) -> CounterReading:
 
 
 def _days_since(fact: str, _: Sequence[float]) -> CounterReading:
-    return CounterReading(fact, f"min({NEVER_DAYS}, max(0.0, (at_ms - last_ms) / DAY_MS))", NEVER_DAYS)
+    since = "(days if days < {most} else {most}) if (days := (at_ms - last_ms) / DAY_MS) > 0.0 else 0.0"
+    return CounterReading(fact, since.format(most=NEVER_DAYS), NEVER_DAYS)
 
 
 def _pace(fact: str, _: Sequence[float]) -> CounterReading:

@@ -1,5 +1,6 @@
 """What every learner of a probability shares: the way from a logit to it, and what an example may weigh."""
 
+from collections.abc import Iterable
 from math import exp
 
 LARGEST_WEIGHT = 100.0
@@ -12,6 +13,14 @@ def sigmoid(logit: float) -> float:
         return 1.0 / (1.0 + exp(-logit))
     odds = exp(logit)
     return odds / (1.0 + odds)
+
+
+def sigmoids(logits: Iterable[float]) -> list[float]:
+    """The probability of every logit, as ``sigmoid`` gives it."""
+    return [
+        1.0 / (1.0 + exp(-logit)) if logit >= 0 else (odds := exp(logit)) / (1.0 + odds)  # without a call for each
+        for logit in logits
+    ]
 
 
 def check_weight(weight: float) -> None:

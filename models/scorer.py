@@ -193,7 +193,7 @@ class _Served:
         self.anomaly = anomaly
         self.names = tuple(readiness)
         self.place = {standing.name: place for place, standing in enumerate(warm)}
-        self.versions = [f"{standing.name}-{standing.champion}-{standing.version}" for standing in warm]
+        self.versions = {standing.name: f"{standing.name}-{standing.champion}-{standing.version}" for standing in warm}
         self.fresh_until_ms = [
             NEVER_MS if is_pinned else standing.newest_ms + readiness[standing.name].stale_ms for standing in warm
         ]
@@ -220,11 +220,12 @@ class _Served:
 class Sight:
     """What every model says of one vector at one moment, worked out as far as it is asked for."""
 
-    __slots__ = ("_at_ms", "_logits", "_said", "_scores", "_served")
+    __slots__ = ("_at_ms", "_logits", "_probabilities", "_said", "_scores", "_served")
 
     def __init__(self, served: _Served, said: Floats, *, at_ms: int) -> None:
         self._served, self._said, self._at_ms = served, said, at_ms
         self._logits: list[float] = said[: len(served.warm)].tolist()
+        self._probabilities: dict[str, float] | None = None
         self._scores: dict[str, Score] | None = None
 
     def warm(self) -> Iterable[str]:
@@ -250,12 +251,28 @@ class Sight:
         probability = self.probability(name)
         if probability is None:
             return _STALE if name in self._served.place else _COLD
-        return Score(probability, self._served.versions[self._served.place[name]])
+        return Score(probability, self._served.versions[name])
+
+    def probabilities(self) -> dict[str, float]:
+        """Every model's score, rounded, by its name; without those that are cold or stale."""
+        if self._probabilities is None:
+            served, at_ms = self._served, self._at_ms
+            said = zip(served.place, logistic.sigmoids(self._logits), served.fresh_until_ms, strict=True)
+            self._probabilities = {
+                name: round(probability * _DECIMAL) / _DECIMAL
+                for name, probability, fresh_until_ms in said
+                if at_ms <= fresh_until_ms
+            }
+        return self._probabilities
 
     def scores(self) -> dict[str, Score]:
         """Every model's word, by its name."""
         if self._scores is None:
-            self._scores = {name: self.score(name) for name in self._served.names}
+            said, versions = self.probabilities(), self._served.versions
+            self._scores = {
+                name: Score(said[name], versions[name]) if name in said else _STALE if name in versions else _COLD
+                for name in self._served.names
+            }
         return self._scores
 
     def recorded(self) -> Floats:

@@ -106,20 +106,17 @@ def _admit(event: AnyMessage, *, latest_ms: int, key: bytes | None) -> Rejected 
     identity = anonymous_id if customer_id is None else customer_id
     if identity is None:
         return Rejected(RejectReason.MISSING_IDENTITY, "customer_id")
-    if not event_id.isprintable() or event_id.isspace():
-        return _unreadable("event_id")
-    if customer_id is not None and (not customer_id.isprintable() or customer_id.isspace()):
-        return _unreadable("customer_id")
-    if anonymous_id is not None and (not anonymous_id.isprintable() or anonymous_id.isspace()):
-        return _unreadable("anonymous_id")
+    # Ids without a space are not blank; one look at all of them settles the usual ones.
+    ids = f"{event_id}{customer_id}{anonymous_id}"
+    if " " in ids or not ids.isprintable():
+        for name in ("event_id", "customer_id", "anonymous_id"):
+            told = getattr(event, name)
+            if told is not None and (told.isspace() or not told.isprintable()):
+                return Rejected(RejectReason.INVALID_VALUE, name, "blank or control characters")
     if key is not None and key != identity.encode() and not _introduces(event, key):
         return Rejected(RejectReason.KEY_MISMATCH, "anonymous_id" if customer_id is None else "customer_id")
     admit_more = _ADMISSIONS.get(type(event))
     return admit_more(event) if admit_more is not None else None
-
-
-def _unreadable(field: str) -> Rejected:
-    return Rejected(RejectReason.INVALID_VALUE, field, "blank or control characters")
 
 
 def _introduces(event: events.Event, key: bytes) -> bool:
@@ -139,14 +136,15 @@ def _admit_forwarded(event: identities.Forwarded) -> Rejected | None:
 
 def _admit_transaction(event: events.Transaction) -> Rejected | None:
     amount, currency, balance_after, mcc = event.amount, event.currency, event.balance_after, event.mcc
-    wrong = _admit_money(amount, currency, field="amount")
-    if wrong is None and balance_after is not None:
-        wrong = _admit_money(balance_after, currency, field="balance_after")
-    if wrong is None and amount[0] == "-" and event.event_type not in events.SIGNED_KINDS:
-        wrong = Rejected(RejectReason.INVALID_AMOUNT, "amount", f"{event.event_type} must not be negative")
-    if wrong is None and mcc is not None and not (mcc.isascii() and mcc.isdecimal()):
-        wrong = Rejected(RejectReason.INVALID_VALUE, "mcc", "not four digits")
-    return wrong
+    if wrong := _admit_money(amount, currency, field="amount"):
+        return wrong
+    if balance_after is not None and (wrong := _admit_money(balance_after, currency, field="balance_after")):
+        return wrong
+    if amount[0] == "-" and event.event_type not in events.SIGNED_KINDS:
+        return Rejected(RejectReason.INVALID_AMOUNT, "amount", f"{event.event_type} must not be negative")
+    if mcc is not None and not (mcc.isascii() and mcc.isdecimal()):
+        return Rejected(RejectReason.INVALID_VALUE, "mcc", "not four digits")
+    return None
 
 
 def _admit_feedback(event: events.Feedback) -> Rejected | None:
@@ -172,6 +170,8 @@ _ADMISSIONS: dict[type[Any], Callable[[Any], Rejected | None]] = {
 
 
 def _admit_money(amount: str, currency: str, *, field: str) -> Rejected | None:
+    if money.is_complete(amount, currency):
+        return None
     try:
         money.minor_units(amount, currency)
     except KeyError:

@@ -8,8 +8,14 @@ import re
 AMOUNT_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$"
 """A decimal number of at most 15 whole and 8 fractional digits, no exponent, no grouping."""
 
-_MOST_WHOLE = 15
 _AMOUNT = re.compile(r"(-?[0-9]{1,15})(?:\.([0-9]{1,8}))?")
+
+
+def _complete(exponent: int) -> str:
+    """What an amount looks like that has all its decimals: digits, and digits behind a point if there are any."""
+    point = r"\." if exponent else ""
+    return rf"(-?[0-9]{{1,15}}){point}([0-9]{{{exponent}}})"
+
 
 _TWO_DECIMALS = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
@@ -29,6 +35,15 @@ EXPONENTS: dict[str, int] = {
 }
 """Decimals of each currency code of ISO 4217 that is in circulation."""
 
+_COMPLETE = {exponent: re.compile(_complete(exponent)).fullmatch for exponent in set(EXPONENTS.values())}
+_READ_COMPLETE = {currency: _COMPLETE[exponent] for currency, exponent in EXPONENTS.items()}
+
+
+def is_complete(amount: str, currency: str) -> bool:
+    """Whether this is an amount with all the decimals of a known currency, as amounts usually are."""
+    read = _READ_COMPLETE.get(currency)
+    return read is not None and read(amount) is not None
+
 
 def minor_units(amount: str, currency: str) -> int:
     """The amount as an integer count of the currency's smallest unit (cents, yen, fils).
@@ -37,13 +52,10 @@ def minor_units(amount: str, currency: str) -> int:
         KeyError: the currency is not in ``EXPONENTS``.
         ValueError: no decimal number, or more decimals than the currency has.
     """
+    complete = _READ_COMPLETE[currency](amount)
+    if complete is not None:
+        return int(complete[1] + complete[2])
     exponent = EXPONENTS[currency]
-    whole, point, fraction = amount.partition(".")
-    digits = whole + fraction
-    # The usual amount has all its decimals and no sign, which is seen without a pattern.
-    is_complete = len(fraction) == exponent and (point == "") is (exponent == 0)
-    if is_complete and 0 < len(whole) <= _MOST_WHOLE and digits.isascii() and digits.isdecimal():
-        return int(digits)
     parts = _AMOUNT.fullmatch(amount)
     if parts is None:
         msg = "not a decimal number"

@@ -6,7 +6,7 @@ packed gives it back exactly, scores to the nine decimals they are rounded to.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -19,12 +19,17 @@ MOST_ASKED = 256
 SCORE_UNITS = 10**9
 """A score is kept as a whole number of these parts; scores have nine decimals."""
 
+NEVER_MS = 2**62
+"""A moment that does not come."""
+
 NOTHING = b""
 """What predictions share before the first one."""
 
 _TIDY_FROM = MOST_ASKED // 2
 _NUMBERS = struct.Struct("<II")
 _NONE = 2**32 - 1
+_HEARD = _NUMBERS.size
+_SHORTEST = _HEARD + 1
 _LEVEL_BYTES = 2
 _SILENT = bytes(_LEVEL_BYTES)
 _SILENCE = b"\0"
@@ -73,7 +78,7 @@ class Outline:
         kinds: of each ask its kind.
         numbers: of each model the number of its ask.
         horizons_ms: of each model its ask's horizon.
-        shortest_ms: the shortest horizon, None without asks.
+        shortest_ms: the shortest horizon, ``NEVER_MS`` without asks.
     """
 
     __slots__ = ("horizons_ms", "kinds", "numbers", "shortest_ms")
@@ -82,7 +87,19 @@ class Outline:
         self.kinds = tuple(kinds)
         self.numbers = {kind.name: number for number, kind in enumerate(kinds)}
         self.horizons_ms = {kind.name: kind.horizon_ms for kind in kinds}
-        self.shortest_ms = min((kind.horizon_ms for kind in kinds), default=None)
+        self.shortest_ms = min((kind.horizon_ms for kind in kinds), default=NEVER_MS)
+
+
+class _Outlines(dict[bytes, Outline]):
+    """The outlines of predictions by their asks' places, each made when it is first asked for."""
+
+    def __init__(self, kinds: Sequence[Asked]) -> None:
+        super().__init__()
+        self._kinds = kinds
+
+    def __missing__(self, places: bytes) -> Outline:
+        outline = self[places] = Outline([self._kinds[place] for place in places])
+        return outline
 
 
 class Shared:
@@ -91,26 +108,17 @@ class Shared:
     Attributes:
         kinds: the kinds of asks.
         feature_sets: of which feature lists their features are.
+        outlines: the outline of a prediction, by its asks' places.
+        places: where a kind of ask stands, by its name, horizon and version.
     """
 
-    __slots__ = ("_outlines", "_places", "feature_sets", "kinds")
+    __slots__ = ("feature_sets", "kinds", "outlines", "places")
 
     def __init__(self, kinds: Sequence[Asked] = (), feature_sets: Sequence[str] = ()) -> None:
         self.kinds = tuple(kinds)
         self.feature_sets = tuple(feature_sets)
-        self._places = {(kind.name, kind.horizon_ms, kind.version): place for place, kind in enumerate(kinds)}
-        self._outlines: dict[bytes, Outline] = {}
-
-    def outline(self, places: bytes) -> Outline:
-        """The outline of a prediction by its asks' places."""
-        outline = self._outlines.get(places)
-        if outline is None:
-            outline = self._outlines[places] = Outline([self.kinds[place] for place in places])
-        return outline
-
-    def place(self, name: str, horizon_ms: int, *, version: str) -> int | None:
-        """Where a kind of ask stands, None if it is new."""
-        return self._places.get((name, horizon_ms, version))
+        self.places = {(kind.name, kind.horizon_ms, kind.version): place for place, kind in enumerate(kinds)}
+        self.outlines = _Outlines(self.kinds)
 
 
 class _Written(Struct, array_like=True, frozen=True):
@@ -175,88 +183,111 @@ def packed(prediction: Prediction, shared: bytes) -> tuple[Pending, bytes]:
         ValueError: there are more than ``MOST_ASKED`` kinds of asks.
     """
     known, made_ms = shared_in(shared), prediction.made_ms
-    places, said, marked = bytearray(), [], 0
+    kinds, feature_sets = list(known.kinds), list(known.feature_sets)
+    places, said, marked = bytearray(), bytearray(), 0
     for number, (name, ask) in enumerate(prediction.asks.items()):
         version, taken_in = _split(ask.model_version, name)
-        place = known.place(name, ask.due_ms - made_ms, version=version)
+        kind = (name, ask.due_ms - made_ms, version)
+        place = known.places.get(kind)
         if place is None:
-            place = len(known.kinds)
-            shared = _stored([*known.kinds, Asked(name, ask.due_ms - made_ms, version)], known.feature_sets)
-            known = shared_in(shared)
+            place = len(kinds)
+            kinds.append(Asked(*kind))
         places.append(place)
-        said.append(_NUMBERS.pack(taken_in, _NONE if ask.score is None else round(ask.score * SCORE_UNITS)))
-        said.append(ask.contestants or _SILENCE)
+        said += _NUMBERS.pack(taken_in, _NONE if ask.score is None else round(ask.score * SCORE_UNITS))
+        said += ask.contestants or _SILENCE
         if ask.converted:
             marked |= 1 << number
-    if prediction.feature_set not in known.feature_sets:
-        shared = _stored(known.kinds, [*known.feature_sets, prediction.feature_set])
-        known = shared_in(shared)
-    feature_set = known.feature_sets.index(prediction.feature_set)
-    return Pending(made_ms, prediction.features, feature_set, bytes(places), marked, b"".join(said)), shared
+    feature_set = _place(prediction.feature_set, feature_sets)
+    if len(kinds) > len(known.kinds) or len(feature_sets) > len(known.feature_sets):
+        shared = _stored(kinds, feature_sets)
+    return Pending(made_ms, prediction.features, feature_set, bytes(places), marked, bytes(said)), shared
 
 
 def opened(pending: Pending, shared: Shared) -> Prediction:
     """The prediction that was packed."""
     walk = enumerate(_walk(pending, shared))
-    asks = {kind.name: _ask(pending, kind, number=number, at=at) for number, (kind, at, _) in walk}
+    asks = {kind.name: _ask(pending, kind, number=number, within=within) for number, (kind, within) in walk}
     return Prediction(pending.made_ms, pending.features, shared.feature_sets[pending.feature_set], asks)
 
 
-def due(pending: Pending, shared: Shared, *, until_ms: int) -> Prediction | None:
-    """Take out the asks whose horizon has ended at ``until_ms``, None if there are none."""
-    longest_ms = until_ms - pending.made_ms
-    shortest_ms = shared.outline(pending.places).shortest_ms
-    if shortest_ms is None or shortest_ms > longest_ms:
-        return None
-    taken: dict[str, Ask] = {}
-    places, said, marked = bytearray(), [], 0
-    for number, (kind, at, end) in enumerate(_walk(pending, shared)):
-        if kind.horizon_ms <= longest_ms:
-            taken[kind.name] = _ask(pending, kind, number=number, at=at)
-        else:
-            marked |= (pending.marked >> number & 1) << len(places)
-            places.append(pending.places[number])
-            said.append(pending.said[at:end])
-    pending.places, pending.marked, pending.said = bytes(places), marked, b"".join(said)
-    return Prediction(pending.made_ms, pending.features, shared.feature_sets[pending.feature_set], taken)
+def due(predictions: Iterable[Pending], shared: Shared, *, until_ms: int) -> Iterator[Prediction]:
+    """Take out the asks whose horizon has ended at ``until_ms``, prediction by prediction that has any."""
+    outlines = shared.outlines
+    for pending in predictions:
+        longest_ms = until_ms - pending.made_ms
+        if outlines[pending.places].shortest_ms > longest_ms:
+            continue
+        taken: dict[str, Ask] = {}
+        places, said, marked = bytearray(), bytearray(), 0
+        for number, (kind, within) in enumerate(_walk(pending, shared)):
+            if kind.horizon_ms <= longest_ms:
+                taken[kind.name] = _ask(pending, kind, number=number, within=within)
+            else:
+                marked |= (pending.marked >> number & 1) << len(places)
+                places.append(pending.places[number])
+                said += pending.said[within]
+        pending.places, pending.marked, pending.said = bytes(places), marked, bytes(said)
+        yield Prediction(pending.made_ms, pending.features, shared.feature_sets[pending.feature_set], taken)
 
 
-def due_ms(pending: Pending, shared: Shared, *, name: str) -> int | None:
-    """When the horizon of a model's ask ends, None if there is no such ask."""
-    horizon_ms = shared.outline(pending.places).horizons_ms.get(name)
-    return None if horizon_ms is None else pending.made_ms + horizon_ms
+def ending(predictions: Iterable[Pending], shared: Shared, *, name: str, at_ms: int) -> list[Pending]:
+    """The predictions with an ask of a model whose horizon ends just then."""
+    outlines = shared.outlines
+    return [
+        pending
+        for pending in predictions
+        if pending.made_ms + outlines[pending.places].horizons_ms.get(name, NEVER_MS) == at_ms
+    ]
+
+
+def next_end_ms(predictions: Iterable[Pending], shared: Shared, *, name: str, after_ms: int) -> int:
+    """When the first horizon of a model's asks ends after a moment, ``NEVER_MS`` or later if none does."""
+    outlines = shared.outlines
+    ends_ms = [
+        end_ms
+        for pending in predictions
+        if (end_ms := pending.made_ms + outlines[pending.places].horizons_ms.get(name, NEVER_MS)) > after_ms
+    ]
+    return min(ends_ms, default=NEVER_MS)
 
 
 def is_marked(pending: Pending, shared: Shared, *, name: str) -> bool | None:
     """Whether a model's ask is marked, None if there is no such ask."""
-    number = shared.outline(pending.places).numbers.get(name)
+    number = shared.outlines[pending.places].numbers.get(name)
     return None if number is None else bool(pending.marked >> number & 1)
 
 
-def mark(predictions: Sequence[Pending], shared: Shared, *, name: str, at_ms: int) -> None:
-    """Mark a model's ask in every prediction whose horizon ``at_ms`` falls into, both ends included."""
-    for pending in predictions:
-        outline = shared.outline(pending.places)
+def mark(predictions: Sequence[Pending], shared: Shared, *, name: str, at_ms: int, is_in_order: bool = False) -> None:
+    """Mark a model's ask in every prediction whose horizon ``at_ms`` falls into, both ends included.
+
+    Predictions stand oldest first. Where nothing later than ``at_ms`` has marked before (``is_in_order``), whatever has
+    marked a prediction has marked all older ones that are still open, so that these are not looked at.
+    """
+    outlines = shared.outlines
+    for pending in reversed(predictions):
+        outline = outlines[pending.places]
         number = outline.numbers.get(name)
-        if number is not None and pending.made_ms <= at_ms <= pending.made_ms + outline.horizons_ms[name]:
-            pending.marked |= 1 << number
+        if number is None:
+            continue
+        bit = 1 << number
+        if pending.marked & bit:
+            if is_in_order:
+                return
+        elif pending.made_ms <= at_ms <= pending.made_ms + outline.horizons_ms[name]:
+            pending.marked |= bit
 
 
 def set_mark(pending: Pending, shared: Shared, *, name: str, marked: bool) -> None:
     """Decide one ask's mark, whatever it was."""
-    number = shared.outline(pending.places).numbers.get(name)
+    number = shared.outlines[pending.places].numbers.get(name)
     if number is not None:
         pending.marked = pending.marked & ~(1 << number) | marked << number
 
 
-def earliest_due_ms(predictions: Sequence[Pending], shared: Shared) -> int | None:
-    """When the first horizon ends, None without any ask."""
-    earliest_ms = None
-    for pending in predictions:
-        shortest_ms = shared.outline(pending.places).shortest_ms
-        if shortest_ms is not None and (earliest_ms is None or pending.made_ms + shortest_ms < earliest_ms):
-            earliest_ms = pending.made_ms + shortest_ms
-    return earliest_ms
+def earliest_due_ms(predictions: Iterable[Pending], shared: Shared) -> int:
+    """When the first horizon ends, ``NEVER_MS`` or later without any ask."""
+    outlines = shared.outlines
+    return min([pending.made_ms + outlines[pending.places].shortest_ms for pending in predictions], default=NEVER_MS)
 
 
 def tidied(predictions: Sequence[Pending], shared: bytes) -> bytes:
@@ -286,28 +317,25 @@ def _place(sought: _T, known: list[_T]) -> int:
     return known.index(sought)
 
 
-def _walk(pending: Pending, shared: Shared) -> Iterator[tuple[Asked, int, int]]:
+def _walk(pending: Pending, shared: Shared) -> Iterator[tuple[Asked, slice]]:
     """Of each ask its kind, and from where to where it is written."""
     said, at = pending.said, 0
-    for kind in shared.outline(pending.places).kinds:
-        heard_at = at + _NUMBERS.size
-        end = heard_at + 1 + _LEVEL_BYTES * said[heard_at].bit_count()
-        yield kind, at, end
+    for kind in shared.outlines[pending.places].kinds:
+        end = at + _SHORTEST + _LEVEL_BYTES * said[at + _HEARD].bit_count()
+        yield kind, slice(at, end)
         at = end
 
 
-def _ask(pending: Pending, kind: Asked, *, number: int, at: int) -> Ask:
-    """The ask that is written from ``at`` on."""
-    said = pending.said
-    taken_in, score = _NUMBERS.unpack_from(said, at)
-    heard_at = at + _NUMBERS.size
-    spoke = said[heard_at]
+def _ask(pending: Pending, kind: Asked, *, number: int, within: slice) -> Ask:
+    """The ask that is written there."""
+    said = pending.said[within]
+    taken_in, score = _NUMBERS.unpack_from(said)
     return Ask(
         pending.made_ms + kind.horizon_ms,
         None if score == _NONE else score / SCORE_UNITS,
         kind.version if taken_in == _NONE else f"{kind.name}-{kind.version}-{taken_in}",
         bool(pending.marked >> number & 1),
-        said[heard_at : heard_at + 1 + _LEVEL_BYTES * spoke.bit_count()] if spoke else b"",
+        said[_HEARD:] if len(said) > _SHORTEST else b"",
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from needstream.schemas import pending
+from needstream.schemas.events import ConsentStatus, Purpose
 from needstream.schemas.pending import Pending, Prediction
 
 STATE_VERSION = 3
@@ -27,8 +28,34 @@ RECENT_ID_BYTES = 6
 _RECENT_ID_BYTES_BEFORE = 8
 
 
-class Timer(Struct, array_like=True, frozen=True, gc=False):
-    """A durable alarm in event time; ``armed_by`` is the event id that set it."""
+ALARM_OF_SCENARIO = "a."
+"""What the alarm of a scenario's absence is called before the scenario's key."""
+
+_ALARM_OF_SCENARIO_BEFORE = "absence."
+
+ORIGINS = (
+    "clickstream.v1",
+    "transactions.v1",
+    "feedback.v1",
+    "customers.v1",
+    "outcomes.v1",
+    "identities.v1",
+)
+"""Where states get their records from. A state names a topic by its place here: append, never reorder or remove.
+
+The partition is that of the state itself.
+"""
+
+PURPOSES: tuple[Purpose, ...] = ("marketing", "profiling", "service", "analytics")
+STATUSES: tuple[ConsentStatus, ...] = ("GRANTED", "DENIED", "REVOKED")
+"""What consents are of, and what they say. A state names both by their places here: append, never reorder or remove."""
+
+PLACES: dict[str, int] = {topic: place for place, topic in enumerate(ORIGINS)}
+"""The place of each topic."""
+
+
+class Timer(Struct, array_like=True, frozen=True, order=True, gc=False):
+    """A durable alarm in event time; ``armed_by`` is the event id that set it. The earliest is the smallest."""
 
     due_ms: int
     armed_by: str
@@ -147,7 +174,7 @@ class CustomerState(Struct, array_like=True):
 
     Attributes:
         clock_ms: the newest event time or timer applied; earlier arrivals are late.
-        applied: per input ``topic-partition`` the offset through which everything of this customer
+        applied: per input, by its place in ``ORIGINS``, the offset through which everything of this customer
             is applied, followed by single offsets applied ahead of it.
         recent_ids: 6-byte hashes of the newest event ids, oldest first.
         counters: decayed counts and amounts by fact, as ``[at_ms, value per half-life ...]``.
@@ -155,7 +182,7 @@ class CustomerState(Struct, array_like=True):
         active_ms: event time of the customer's last own activity, 0 before the first.
         suspect_until_ms, distress_until_ms: until when the customer counts as a bot, as distressed.
         spoken: event times of the newest signals by treatment, at most eight each.
-        consents: purpose to ``[status, at_ms]``.
+        consents: by the purpose's place in ``PURPOSES`` its status's place in ``STATUSES``, and when it was stated.
         devices: per anonymous id the customer identified on, which of its messages are in: the number through which
             all are, followed by single numbers ahead of it (see ``pipeline.identities``).
         owner: of an anonymous visitor, who it turned out to be.
@@ -172,7 +199,7 @@ class CustomerState(Struct, array_like=True):
     customer_id: str
     first_ms: int
     clock_ms: int
-    applied: dict[str, list[int]] = field(default_factory=dict)
+    applied: dict[int, list[int]] = field(default_factory=dict)
     recent_ids: bytes = b""
     session: Session | None = None
     counters: dict[str, list[float]] = field(default_factory=dict)
@@ -180,7 +207,7 @@ class CustomerState(Struct, array_like=True):
     income: Income | None = None
     credit: Credit | None = None
     traits: Traits = field(default_factory=Traits)
-    consents: dict[str, tuple[str, int]] = field(default_factory=dict)
+    consents: dict[int, tuple[int, int]] = field(default_factory=dict)
     timers: dict[str, Timer] = field(default_factory=dict)
     armings: dict[str, Arming] = field(default_factory=dict)
     predictions: list[Pending] = field(default_factory=list)
@@ -199,8 +226,14 @@ class CustomerState(Struct, array_like=True):
 
 
 class _StateBefore(CustomerState, array_like=True):
-    """A state of version 1 or 2: predictions held asks by name with 16 bits for every contestant, marks had 8."""
+    """A state of version 1 or 2.
 
+    Inputs went by ``topic-partition``, consents by words, predictions held asks by name with 16 bits for every
+    contestant, a mark of an event id took 8 bytes.
+    """
+
+    applied: dict[str, list[int]] = field(default_factory=dict)  # type: ignore[assignment]
+    consents: dict[Purpose, tuple[ConsentStatus, int]] = field(default_factory=dict)  # type: ignore[assignment]
     predictions: list[Prediction] = field(default_factory=list)  # type: ignore[assignment]
 
 
@@ -239,6 +272,11 @@ def opened(state: CustomerState) -> list[Prediction]:
     """The pending predictions as they were made, with what has become of them since."""
     shared = pending.shared_in(state.shared)
     return [pending.opened(packed, shared) for packed in state.predictions]
+
+
+def place_before(origin: str) -> int | None:
+    """The place of a topic by what versions 1 and 2 called it, ``topic-partition``; None if it is no input."""
+    return PLACES.get(origin.rpartition("-")[0])
 
 
 def snapshot(state: CustomerState) -> bytes:
@@ -317,4 +355,15 @@ def _upgraded(before: _StateBefore) -> CustomerState:
     marks = (ring[at : at + RECENT_ID_BYTES] for at in range(0, len(ring), _RECENT_ID_BYTES_BEFORE))
     fields = {name: getattr(before, name) for name in before.__struct_fields__}
     fields |= {"version": STATE_VERSION, "predictions": predictions, "shared": shared, "recent_ids": b"".join(marks)}
+    places = ((place_before(origin), known) for origin, known in before.applied.items())
+    fields["timers"] = {
+        ALARM_OF_SCENARIO + name.removeprefix(_ALARM_OF_SCENARIO_BEFORE)
+        if name.startswith(_ALARM_OF_SCENARIO_BEFORE)
+        else name: timer
+        for name, timer in before.timers.items()
+    }
+    fields["consents"] = {
+        PURPOSES.index(purpose): (STATUSES.index(status), at_ms) for purpose, (status, at_ms) in before.consents.items()
+    }
+    fields["applied"] = {place: known for place, known in places if place is not None}
     return CustomerState(**fields)

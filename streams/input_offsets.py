@@ -133,30 +133,36 @@ class _Applied(Struct, array_like=True):
     customer_id: str
     first_ms: int
     clock_ms: int
-    applied: dict[str, list[int]] = {}
+    applied: dict[int | str, list[int]] = {}
 
 
 _DECODER = msgspec.msgpack.Decoder(_Applied)
 
 
 async def _applied(broker: str, topic: str, *, spans: Mapping[int, Extent]) -> dict[str, int]:
-    """The highest offset of each ``topic-partition`` that a state in these spans of the changelog knows."""
+    """The highest offset of each place that a state in these spans of the changelog knows, as ``topic-partition``."""
     highest: dict[str, int] = {}
     async with changelog.reader(broker, topic) as reader:
         async for _, records in reader.read(spans):
             for record in records:
                 if record.value is None or record.key == states.PARTITION_KEY.encode():
                     continue
-                for origin, offsets in _origins(record.value):
+                for merged, offsets in _origins(record.value):
+                    origin = f"{merged}-{record.partition}"
                     highest[origin] = max(offsets[-1], highest.get(origin, -1))
     return highest
 
 
-def _origins(stored: bytes) -> Iterable[tuple[str, list[int]]]:
+def _origins(stored: bytes) -> Iterator[tuple[str, list[int]]]:
+    """The topics a state has applied records of, with the offsets; states before version 3 name them otherwise."""
     try:
-        return _DECODER.decode(stored).applied.items()
+        applied = _DECODER.decode(stored).applied
     except msgspec.MsgspecError:
-        return ()  # the restore refuses it with what to do
+        return  # the restore refuses it with what to do
+    for origin, offsets in applied.items():
+        place = states.place_before(origin) if isinstance(origin, str) else origin
+        if place is not None and place < len(states.ORIGINS):
+            yield states.ORIGINS[place], offsets
 
 
 @contextmanager

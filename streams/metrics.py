@@ -107,20 +107,22 @@ class Metrics:
     def count(self, emitted: Iterable[emissions.Emission]) -> None:
         """Count what a round emitted: each counter is looked up once a round, not once an emission."""
         tally: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
+        by_kind = self._by_kind
         for emission in emitted:
-            if isinstance(emission, signals.LabelledExample):
+            kind = type(emission)
+            if kind in by_kind:
+                tally[by_kind[kind], ()] += 1
+            elif type(emission) is signals.LabelledExample:
                 if emission.stage == "final":
                     tally[self.examples, (emission.model, "true" if emission.label else "false")] += 1
-                self.models.release(emission)
-            elif isinstance(emission, signals.Signal):
-                tally[self.signals, (emission.kind, emission.scenario)] += 1
-            elif isinstance(emission, signals.Decision):
+                    self.models.release(emission)
+            elif type(emission) is emissions.PredictionMade:
+                self.models.predict(emission, tally)
+            elif type(emission) is signals.Decision:
                 if emission.verdict == "suppressed":
                     tally[self.suppressed, (emission.gate,)] += 1
-            elif isinstance(emission, emissions.PredictionMade):
-                self.models.predict(emission, tally)
-            elif (counter := self._by_kind.get(type(emission))) is not None:
-                tally[counter, ()] += 1
+            elif type(emission) is signals.NeedSignal or type(emission) is signals.Alert:
+                tally[self.signals, (emission.kind, emission.scenario)] += 1
         for (counter, labels), count in tally.items():
             (counter.labels(*labels) if labels else counter).inc(count)
 

@@ -33,6 +33,7 @@ MEASURES = (
     "window_baseline_log_loss",
     "window_calibration_error",
 )
+_SAYS_NOTHING = frozenset({COLD_VERSION, STALE_VERSION})
 SLICE_MEASURES = ("calibration_gap", "rate", "auc")
 
 
@@ -106,15 +107,16 @@ class ModelMetrics:
 
     def predict(self, made: PredictionMade, tally: Tally[tuple[Counter, tuple[str, ...]]]) -> None:
         """Add the predictions of one moment to a round's ``tally``, and watch what they were made from."""
+        scores = {}
         for model, score in made.scores.items():
-            verdict = score.version if score.version in (COLD_VERSION, STALE_VERSION) else "scored"
+            scores[model] = score.probability
+            verdict = score.version if score.version in _SAYS_NOTHING else "scored"
             tally[self.predictions, (model, verdict)] += 1
-        self._watch.observe(made.features, {model: score.probability for model, score in made.scores.items()})
+        self._watch.observe(made.features, scores)
 
     def release(self, example: LabelledExample) -> None:
         """Watch what was said of an example that has matured."""
-        if example.stage == "final":
-            self._watch.matured(example.model, example.score)
+        self._watch.matured(example.model, example.score)
 
     def compare(self, served: Iterable[Standing]) -> None:
         """Show how far this worker's newest predictions have moved from what the models learned from.

@@ -6,6 +6,7 @@ a key's records of a topic stand in one partition, whoever writes them.
 
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 
 from faust.types import TP
@@ -17,6 +18,9 @@ from needstream.schemas.times import rfc3339
 from needstream.streams import outputs, sending, topics
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.receipts import Receipts
+
+_EXAMPLES = topics.LABELLED_EXAMPLES
+"""By the name of their model, which is their key."""
 
 
 class Addresses(Struct, frozen=True, kw_only=True):
@@ -41,11 +45,9 @@ class Addresses(Struct, frozen=True, kw_only=True):
 
     def of_record(self, written: outputs.Record, *, sender: int) -> int:
         """The partition of a record that the lane of partition ``sender`` wrote."""
-        if written.topic == topics.LABELLED_EXAMPLES:
-            return self.of_model(written.key.decode())
-        if written.partition is None:
-            return sender
-        return self.of_key(written.key) if written.partition == outputs.BY_KEY else written.partition
+        if written.partition is not None:
+            return self.of_key(written.key) if written.partition == outputs.BY_KEY else written.partition
+        return zlib.crc32(written.key) % self.partitions if written.topic == _EXAMPLES else sender
 
 
 def addressed(
@@ -53,13 +55,13 @@ def addressed(
 ) -> dict[TP, list[sending.Record]]:
     """The records of what the lane of partition ``sender`` said, by where they go."""
     decided_at = rfc3339(time.time_ns() // 1_000_000)
-    by_place: dict[tuple[str, int], list[sending.Record]] = {}
+    by_place: defaultdict[tuple[str, int], list[sending.Record]] = defaultdict(list)
+    receipts, of_record = addresses.receipts, addresses.of_record
     for emission in emitted:
-        for written in outputs.records(emission, decided_at=decided_at, receipts=addresses.receipts):
-            place = (written.topic, addresses.of_record(written, sender=sender))
-            by_place.setdefault(place, []).append((written.key, written.value, written.headers, None))
+        for written in outputs.records(emission, decided_at=decided_at, receipts=receipts):
+            place = (written.topic, of_record(written, sender=sender))
+            by_place[place].append((written.key, written.value, written.headers, None))
     for letter in letters:
-        place = (topics.DEAD_LETTERS, sender)
         headers = outputs.dead_letter_headers(letter)
-        by_place.setdefault(place, []).append((letter.key, letter.value, headers, letter.timestamp_ms))
+        by_place[topics.DEAD_LETTERS, sender].append((letter.key, letter.value, headers, letter.timestamp_ms))
     return {TP(*place): records for place, records in by_place.items()}

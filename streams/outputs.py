@@ -31,14 +31,14 @@ _HEADER_OVERHEAD_BYTES = 10
 _MARK = re.compile(rf"{re.escape(topics.DEAD_LETTERS)}-[0-9]{{1,10}}-[0-9]{{1,19}}")
 _ENCODER = msgspec.json.Encoder()
 
-_SIGNALS = (signals.NeedSignal, signals.Alert)
 _VERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", b"/needstream")
 _JSON = ("content-type", b"application/json")
+_EXAMPLES = topics.LABELLED_EXAMPLES
 _TYPES = {topic: ("ce_type", f"needstream.{topic.rpartition('.')[0]}".encode()) for topic in topics.BY_NAME}
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What goes onto a topic.
 
     ``partition`` is the number of the sender's own partition for None, that of the key for ``BY_KEY``.
@@ -61,15 +61,16 @@ def records(
         decided_at: processing time as RFC 3339 text; signals keep their event time without one.
         receipts: writes the receipts of erasures; without it there are none.
     """
-    if decided_at is not None and type(emission) in _SIGNALS:
-        emission = msgspec.structs.replace(emission, decided_at=decided_at)
     write = _WRITERS.get(type(emission))
     if write is not None:
         return (write(emission),)
+    if type(emission) is signals.NeedSignal or type(emission) is signals.Alert:
+        return (_signal(emission, decided_at or emission.decided_at),)
     return _of_erasure(emission, receipts) if type(emission) is CustomerErased else ()
 
 
-def _signal(signal: signals.NeedSignal | signals.Alert) -> Record:
+def _signal(signal: signals.NeedSignal | signals.Alert, decided_at: str) -> Record:
+    signal = msgspec.structs.replace(signal, decided_at=decided_at)
     topic = topics.NEED_SIGNALS
     if type(signal) is signals.Alert:
         topic = topics.CHURN_ALERTS if signal.kind == "churn" else topics.ALERTS
@@ -99,8 +100,8 @@ def _profile(summary: signals.ProfileSummary) -> Record:
 
 def _example(example: signals.LabelledExample) -> Record:
     at = example.predicted_at if example.stage == "assumed" else example.due_at
-    headers = _cloud_event(topics.LABELLED_EXAMPLES, example.example_id, at=at)
-    return Record(topics.LABELLED_EXAMPLES, example.model.encode(), _ENCODER.encode(example), headers)
+    headers = _cloud_event(_EXAMPLES, example.example_id, at=at)
+    return Record(_EXAMPLES, example.model.encode(), _ENCODER.encode(example), headers)
 
 
 def _message(message: identities.IdentityMessage) -> Record:
@@ -133,8 +134,6 @@ def _cause(event_id: str, *, subject: str) -> Headers:
 
 
 _WRITERS: dict[type, Callable[[Any], Record]] = {
-    signals.NeedSignal: _signal,
-    signals.Alert: _signal,
     signals.Decision: _decision,
     signals.ModelDecision: _model_decision,
     signals.ProfileSummary: _profile,

@@ -168,7 +168,10 @@ def _fields(restored: state.CustomerState, delivered: Mapping[str, Iterable[int]
     del told["shared"]  # of how they are kept
     # How offsets fold into one number depends on batch borders. What they say of the customer's own records does not.
     told["applied"] = {
-        origin: sum(not deduplicator.applied(restored, origin, offset=offset) for offset in offsets)
+        origin: sum(
+            not deduplicator.applied(restored, state.PLACES[origin.rpartition("-")[0]], offset=offset)
+            for offset in offsets
+        )
         for origin, offsets in delivered.items()
     }
     return told

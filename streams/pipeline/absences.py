@@ -6,27 +6,30 @@ takes away only an alarm that was set before it, and sets one only if that would
 that is set.
 """
 
+from needstream.schemas.state import CustomerState, Timer
 from needstream.schemas.times import DAY_MS
 from needstream.streams.pipeline import timers
 from needstream.streams.pipeline.compiled_scenarios import CompiledScenario
-from needstream.streams.pipeline.occasions import Occasion
 from needstream.streams.pipeline.plans import Plan
 
 
-def follow(occasion: Occasion, plan: Plan, *, happened_ms: int) -> None:
-    """Clear, then set the alarms that an event's facts concern; ``happened_ms`` is before the occasion if late."""
-    state = occasion.state
+def follow(state: CustomerState, plan: Plan, *, happened_ms: int, event_id: str) -> None:
+    """Clear, then set the alarms that an event's facts concern; it happened before the clock of the state if late."""
+    is_late = happened_ms < state.clock_ms
     for scenario in plan.cancels:
         alarm = state.timers.get(scenario.timer)
         # Set at due_ms - wait_ms, or earlier by what plus_days_of added.
-        if alarm is not None and (happened_ms >= occasion.at_ms or happened_ms >= alarm.due_ms - scenario.wait_ms):
+        if alarm is not None and (not is_late or happened_ms >= alarm.due_ms - scenario.wait_ms):
             timers.cancel(state, scenario.timer)
     for scenario in plan.arms:
-        _set(occasion, scenario, happened_ms=happened_ms)
+        if is_late or not scenario.waits_alike:
+            _set(state, scenario, happened_ms=happened_ms, event_id=event_id)
+        else:
+            state.timers[scenario.timer] = Timer(happened_ms + scenario.wait_ms, event_id)
 
 
-def _set(occasion: Occasion, scenario: CompiledScenario, *, happened_ms: int) -> None:
-    state, at_ms = occasion.state, occasion.at_ms
+def _set(state: CustomerState, scenario: CompiledScenario, *, happened_ms: int, event_id: str) -> None:
+    at_ms = state.clock_ms
     is_late = happened_ms < at_ms
     if not scenario.only_if.holds(state, at_ms):
         if not is_late:
@@ -39,4 +42,4 @@ def _set(occasion: Occasion, scenario: CompiledScenario, *, happened_ms: int) ->
         alarm = state.timers.get(scenario.timer)
         if due_ms <= at_ms or (alarm is not None and alarm.due_ms >= due_ms):
             return
-    timers.arm(state, scenario.timer, due_ms=due_ms, armed_by=occasion.trigger_event_id)
+    timers.arm(state, scenario.timer, due_ms=due_ms, armed_by=event_id)

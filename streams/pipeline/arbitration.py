@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from needstream.schemas.signals import Decision, Gate
 from needstream.schemas.times import rfc3339
-from needstream.streams.pipeline import announcements, sessions
+from needstream.streams.pipeline import announcements, consents, sessions
 from needstream.streams.pipeline.candidates import Candidate
 from needstream.streams.pipeline.emissions import Emission
 from needstream.streams.pipeline.occasions import Occasion
@@ -90,8 +90,7 @@ def _suitability(candidate: Candidate, occasion: Occasion) -> str | None:
 
 def _consent(candidate: Candidate, occasion: Occasion) -> str | None:
     rule = occasion.definitions.pack.consent[candidate.source.declared.treatment]
-    stated = occasion.state.consents.get(rule.purpose)
-    status = stated[0] if stated else rule.default
+    status = consents.status(occasion.state, rule.purpose) or rule.default
     return None if status == "GRANTED" else f"{rule.purpose} is {status}"
 
 

@@ -2,6 +2,7 @@
 
 from needstream.schemas import events
 from needstream.schemas.state import CustomerState
+from needstream.streams.pipeline import consents
 
 _TRAITS = ("age_band", "tier", "risk_level", "language", "home_currency")
 
@@ -13,9 +14,7 @@ def apply(state: CustomerState, event: events.AnyEvent, *, at_ms: int) -> None:
     ordered topic, so of those the one that arrives last holds, even when it is late against the other topics.
     """
     if type(event) is events.Consent:
-        known = state.consents.get(event.purpose)
-        if known is None or at_ms >= known[1]:
-            state.consents[event.purpose] = (event.status, at_ms)
+        consents.take(state, event.purpose, status=event.status, at_ms=at_ms)
     elif type(event) is events.Preference:
         if event.channel is not None:
             state.traits.channel = event.channel

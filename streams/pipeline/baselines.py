@@ -4,6 +4,8 @@ Balances are exact minor units. Amounts in another currency than the customer's 
 counted but not added up: without a rate their sum would mean nothing.
 """
 
+from math import exp2
+
 from needstream.models import decay
 from needstream.schemas import events, money
 from needstream.schemas.state import Balance, Credit, CustomerState, Income
@@ -38,12 +40,12 @@ def add_amount(state: CustomerState, transaction: events.Transaction, *, at_ms: 
     home = state.traits.home_currency
     if not home:
         home = state.traits.home_currency = currency
-    key = definitions.amounts.get(transaction.event_type)
-    if currency != home or key is None:
+    counted = definitions.amounts.get(transaction.event_type)
+    if counted is None or currency != home:
         return
     # The text has been checked. Whole currency units are rounded once, to what its minor units divided would be.
-    amount, counters = float(transaction.amount), state.counters
-    counters[key] = decay.add(counters.get(key), amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms)
+    amount = float(transaction.amount)
+    decay.add(state.counters, counted, amount=amount, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms)
 
 
 def observe_balance(
@@ -66,7 +68,7 @@ def observe_balance(
         return
     if currency != balance.currency or at_ms < balance.newest_ms:
         return
-    kept = decay.weight(at_ms - balance.newest_ms, half_life_ms)
+    kept = exp2((balance.newest_ms - at_ms) / half_life_ms)
     balance.mean = balance.mean * kept + balance.newest * (1.0 - kept)
     if at_ms - balance.bucket_ms >= BUCKET_MS:
         balance.previous_low, balance.previous_high = balance.low, balance.high
@@ -74,8 +76,10 @@ def observe_balance(
         balance.bucket_ms = at_ms
     balance.newest, balance.newest_ms = balance_minor, at_ms
     balance.observations += 1
-    balance.low = min(balance.low, balance_minor)
-    balance.high = max(balance.high, balance_minor)
+    if balance_minor < balance.low:
+        balance.low = balance_minor
+    elif balance_minor > balance.high:
+        balance.high = balance_minor
 
 
 def observe_salary(state: CustomerState, at_ms: int) -> None:

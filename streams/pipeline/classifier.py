@@ -83,12 +83,8 @@ def _click(event: events.Click, definitions: Definitions) -> Words:
 def _transaction(event: events.Transaction, definitions: Definitions) -> Words:
     kind = event.event_type
     product = _known(event.product, definitions) if kind == "application" else None
-    return "tx", kind, product, _is_salary(event, definitions)
-
-
-def _is_salary(event: events.Transaction, definitions: Definitions) -> bool:
-    salary, payer = definitions.salary, event.counterparty
-    return bool(salary and payer and event.event_type in salary[0] and salary[1].search(payer))
+    payer = event.counterparty if kind in definitions.salary_kinds else None
+    return "tx", kind, product, bool(payer and definitions.salary_payers.search(payer))
 
 
 def _known(product: str | None, definitions: Definitions) -> str | None:

@@ -5,6 +5,7 @@ A declaration goes in, what a step asks of it comes out. Nothing is half compile
 """
 
 from needstream.schemas import pack as packs
+from needstream.schemas.state import ALARM_OF_SCENARIO
 from needstream.streams.pipeline import checks
 from needstream.streams.pipeline.conditions import Compiler
 from needstream.streams.pipeline.wordings import Wording
@@ -15,14 +16,15 @@ _WORDS = frozenset({"product"})
 class CompiledScenario:
     """A scenario with durations in milliseconds and its conditions and texts compiled.
 
-    ``distressing`` scenarios keep sales away from the customer for as long as their condition holds.
+    ``distressing`` scenarios keep sales away from the customer for as long as their condition holds. ``waits_alike``
+    says that the alarm of an absence is set whoever the customer is, and always as far ahead.
     """
 
     def __init__(self, declared: packs.Scenario, compiler: Compiler, *, place: str, distressing: bool) -> None:
         self.declared = declared
         self.distressing = distressing
         self.key = declared.id if declared.product is None else f"{declared.id}.{declared.product}"
-        self.timer = f"absence.{self.key}"
+        self.timer = f"{ALARM_OF_SCENARIO}{self.key}"
         self.when = compiler.condition(declared.when, f"{place}.when")
         self.rearm_when = (
             compiler.condition(declared.rearm_when, f"{place}.rearm_when") if declared.rearm_when else None
@@ -42,3 +44,4 @@ class CompiledScenario:
             else None
         )
         self.only_if = compiler.condition(absence.only_if if absence else None, f"{place}.absence.only_if")
+        self.waits_alike = absence is not None and absence.only_if is None and absence.plus_days_of is None

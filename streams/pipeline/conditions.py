@@ -108,17 +108,16 @@ class Compiler:
 
 def _within(reading: features.Reading, bounds: tuple[float | None, ...]) -> Test:
     at_least, at_most, above, below = bounds
-
-    def holds(state: CustomerState, at_ms: int) -> bool:
-        value = reading(state, at_ms)
-        return not (
-            (at_least is not None and value < at_least)
-            or (at_most is not None and value > at_most)
-            or (above is not None and value <= above)
-            or (below is not None and value >= below)
-        )
-
-    return holds
+    tests: list[Test] = []
+    if at_least is not None:
+        tests.append(lambda state, at_ms: reading(state, at_ms) >= at_least)
+    if at_most is not None:
+        tests.append(lambda state, at_ms: reading(state, at_ms) <= at_most)
+    if above is not None:
+        tests.append(lambda state, at_ms: reading(state, at_ms) > above)
+    if below is not None:
+        tests.append(lambda state, at_ms: reading(state, at_ms) < below)
+    return tests[0] if len(tests) == 1 else _combined("all", tuple(tests))
 
 
 def _combined(word: str, tests: tuple[Test, ...]) -> Test:

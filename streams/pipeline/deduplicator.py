@@ -3,13 +3,13 @@
 At-least-once in, once counted. The ring of id hashes holds the newest ``RECENT_EVENT_IDS`` events of a customer; a
 duplicate older than that is counted again, which is the stated window.
 
-Of each origin (``topic-partition``) a state keeps ``[through, ahead ...]``: everything of this customer up to offset
-``through`` is in the state, and so are the single offsets ``ahead``, which overtook earlier records that still waited
-for their turn. They are in rising order.
+Of each origin (a topic's place in ``state.ORIGINS``) a state keeps ``[through, ahead ...]``: everything of this
+customer up to offset ``through`` is in the state, and so are the single offsets ``ahead``, which overtook earlier
+records that still waited for their turn. They are in rising order.
 """
 
-import hashlib
-from bisect import bisect_left, insort
+from bisect import bisect_left
+from hashlib import blake2b
 
 from needstream.schemas.state import RECENT_EVENT_IDS, RECENT_ID_BYTES, CustomerState
 
@@ -22,7 +22,7 @@ _HASH_BYTES = 8
 
 def seen(state: CustomerState, event_id: str) -> bool:
     """Whether the id is in the ring; if not, it is there afterwards."""
-    mark = hashlib.blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()[:RING_MARK_BYTES]
+    mark = blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()[:RING_MARK_BYTES]
     ring = state.recent_ids
     place = ring.find(mark)
     while place >= 0:
@@ -33,7 +33,7 @@ def seen(state: CustomerState, event_id: str) -> bool:
     return False
 
 
-def applied(state: CustomerState, origin: str, *, offset: int) -> bool:
+def applied(state: CustomerState, origin: int, *, offset: int) -> bool:
     """Whether record ``offset`` of ``origin`` is in the state already."""
     known = state.applied.get(origin)
     if known is None or offset > known[-1]:
@@ -41,18 +41,22 @@ def applied(state: CustomerState, origin: str, *, offset: int) -> bool:
     return offset <= known[0] or known[bisect_left(known, offset)] == offset
 
 
-def mark_applied(state: CustomerState, origin: str, *, offset: int) -> None:
-    """Note that a record is in the state, perhaps ahead of earlier ones still waiting."""
+def mark_applied(state: CustomerState, origin: int, *, offset: int) -> bool:
+    """Note that a record is in the state, perhaps ahead of earlier ones still waiting; False if it was already."""
     known = state.applied.get(origin)
     if known is None:
         state.applied[origin] = [-1, offset]
     elif offset > known[-1]:
         known.append(offset)
     else:
-        insort(known, offset)
+        place = bisect_left(known, offset)
+        if place == 0 or known[place] == offset:
+            return False
+        known.insert(place, offset)
+    return True
 
 
-def settle(state: CustomerState, origin: str, *, settled_to: int) -> None:
+def settle(state: CustomerState, origin: int, *, settled_to: int) -> None:
     """Fold the offsets below ``settled_to`` together: of this origin nothing earlier has still to come."""
     known = state.applied[origin]
     if known[-1] < settled_to:

@@ -44,6 +44,7 @@ class Definitions:
         self._check_names()
         checks.check_finite(pack.promotion.margin, "promotion.margin")
         self._read_times(pack.time)
+        self.longest_session = pack.bots.session_events
         self.hasty_gap_ms = parse_duration(pack.bots.hasty_gap)
         self.quarantine_ms = checks.span(pack.bots.quarantine, "bots.quarantine")
         self.distress_lasts_ms = checks.span(pack.distress_lasts, "distress_lasts")
@@ -53,7 +54,7 @@ class Definitions:
         self.keywords = tuple(
             (product, tuple(word.lower() for word in words)) for product, words in pack.keywords.items()
         )
-        self.salary = _salary(pack.salary)
+        self.salary_kinds, self.salary_payers = _salary(pack.salary)
         self.caps = {
             cap.treatment: (cap.at_most, checks.positive_span(cap.within, f"caps[{place}].within"))
             for place, cap in enumerate(pack.caps)
@@ -81,7 +82,7 @@ class Definitions:
         self.by_timer = {scenario.timer: scenario for scenario in self.scenarios}
         self.counted = frozenset(compiler.counted | {SESSION_CLOSED})
         kinds = (fact.removeprefix(_AMOUNT_OF) for fact in self.counted if fact.startswith(_AMOUNT_OF))
-        self.amounts = {kind: f"{_AMOUNT_OF}{kind}" for kind in kinds}
+        self.amounts = {kind: (f"{_AMOUNT_OF}{kind}",) for kind in kinds}
         self.marks = FactIndex(
             (model.declared.converts_on or model.declared.absence_of, model) for model in self.models
         )
@@ -92,10 +93,11 @@ class Definitions:
         self._check_models()
 
     def _read_times(self, declared: packs.TimeRules) -> None:
-        self.half_lives_ms = tuple(
+        first_ms, second_ms, third_ms = (
             float(checks.positive_span(text, f"time.half_lives[{place}]"))
             for place, text in enumerate(declared.half_lives)
         )
+        self.half_lives_ms = first_ms, second_ms, third_ms
         self.session_gap_ms = checks.span(declared.session_gap, "time.session_gap")
         self.allowed_lateness_ms = checks.span(declared.allowed_lateness, "time.allowed_lateness")
         self.sample_every_ms = checks.positive_span(declared.sample_every, "time.sample_every")
@@ -190,9 +192,9 @@ class Definitions:
         }
 
 
-def _salary(declared: packs.Salary | None) -> tuple[frozenset[str], re.Pattern[str]] | None:
+def _salary(declared: packs.Salary | None) -> tuple[frozenset[str], re.Pattern[str]]:
     if declared is None:
-        return None
+        return frozenset(), re.compile("")
     try:
         return frozenset(declared.kinds), re.compile(declared.counterparty)
     except re.error as error:

@@ -16,9 +16,9 @@ from copy import copy
 from needstream.models import decay
 from needstream.schemas import codecs, events, identities, times
 from needstream.schemas import state as states
-from needstream.schemas.state import ClosedSession, CustomerState, Owner, Session
+from needstream.schemas.state import PURPOSES, ClosedSession, CustomerState, Owner, Session
 from needstream.schemas.times import DAY_MS
-from needstream.streams.pipeline import deduplicator, erasure, labels, timers
+from needstream.streams.pipeline import consents, deduplicator, erasure, labels, timers
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import SharedDeviceEvent
 from needstream.streams.pipeline.vocabulary import AMOUNT, SESSION_CLOSED
@@ -123,7 +123,8 @@ def hand_over(
     counters, visitor.counters = visitor.counters, {}
     session, visitor.session = visitor.session, None
     timers.cancel(visitor, timers.SESSION)
-    refusals = {purpose: at_ms for purpose, (status, at_ms) in visitor.consents.items() if status in _REFUSALS}
+    decisions = consents.decisions(visitor)
+    refusals = {purpose: at_ms for purpose, (status, at_ms) in decisions.items() if status in _REFUSALS}
     visitor.consents = {}
     return identities.History(
         event_id=empty.event_id,
@@ -190,10 +191,10 @@ def take_over(state: CustomerState, history: identities.History, *, definitions:
     if history.first_ms:
         state.first_ms = min(state.first_ms, history.first_ms)
     state.suspect_until_ms = max(state.suspect_until_ms, history.suspect_until_ms)
-    for purpose, at_ms in history.refusals.items():
-        known = state.consents.get(purpose)
-        if known is None or at_ms >= known[1]:
-            state.consents[purpose] = ("DENIED", at_ms)
+    for purpose in PURPOSES:
+        at_ms = history.refusals.get(purpose)
+        if at_ms is not None:
+            consents.take(state, purpose, status="DENIED", at_ms=at_ms)
     home = state.traits.home_currency
     if history.home_currency and not home:
         home = state.traits.home_currency = history.home_currency
@@ -246,9 +247,10 @@ def _join_session(state: CustomerState, session: Session, *, definitions: Defini
         older, joined = sorted((known, session), key=lambda each: each.last_ms)
         state.session = joined
         if SESSION_CLOSED in definitions.counted:
-            state.counters[SESSION_CLOSED] = decay.add(
-                state.counters.get(SESSION_CLOSED),
-                1.0,
+            decay.add(
+                state.counters,
+                (SESSION_CLOSED,),
+                amount=1.0,
                 at_ms=older.last_ms + definitions.session_gap_ms + 1,
                 half_lives_ms=definitions.half_lives_ms,
             )

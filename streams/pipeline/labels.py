@@ -99,14 +99,11 @@ def mark(state: CustomerState, fact: str, *, at_ms: int, definitions: Definition
     """
     if not state.predictions:
         return
-    newest, shared = state.predictions[-1], pending.shared_in(state.shared)
-    # Of what comes in order, whatever has marked the newest prediction has marked all that are still open. A device's
-    # history may have come from ahead of its owner's clock.
+    predictions, shared = state.predictions, pending.shared_in(state.shared)
+    # A device's history may have come from ahead of its owner's clock.
     is_in_order = at_ms >= state.clock_ms and not state.devices
     for model in definitions.marks.of(fact):
-        name = model.name
-        if not (is_in_order and pending.is_marked(newest, shared, name=name)):
-            pending.mark(state.predictions, shared, name=name, at_ms=at_ms)
+        pending.mark(predictions, shared, name=model.name, at_ms=at_ms, is_in_order=is_in_order)
 
 
 def assumptions(state: CustomerState, definitions: Definitions) -> list[Assumption]:
@@ -152,9 +149,8 @@ def resolve(state: CustomerState, at_ms: int, *, definitions: Definitions) -> li
     shared = pending.shared_in(state.shared)
     if definitions.falls:
         _read_falls(state, shared, at_ms=at_ms, definitions=definitions)
-    for packed in state.predictions:
-        due = pending.due(packed, shared, until_ms=released_ms)
-        if due is None or due.feature_set != definitions.feature_set:
+    for due in pending.due(state.predictions, shared, until_ms=released_ms):
+        if due.feature_set != definitions.feature_set:
             continue
         values = keeping.unpacked(due.features, len(definitions.readings))
         for name, ask in due.asks.items():
@@ -209,9 +205,7 @@ def _read_falls(state: CustomerState, shared: Shared, *, at_ms: int, definitions
     """Read what declines are judged by, of the asks whose horizon has just ended."""
     ended_ms = at_ms - _read_after_ms(definitions)
     for name, fall in definitions.falls.items():
-        for packed in state.predictions:
-            if pending.due_ms(packed, shared, name=name) != ended_ms:
-                continue
+        for packed in pending.ending(state.predictions, shared, name=name, at_ms=ended_ms):
             if shared.feature_sets[packed.feature_set] == definitions.feature_set:
                 values = keeping.unpacked(packed.features, len(definitions.readings))
                 has_happened = fall.has_happened(state, ended_ms, values=values)
@@ -226,15 +220,13 @@ def _read_after_ms(definitions: Definitions) -> int:
 def _arm(state: CustomerState, at_ms: int, *, definitions: Definitions) -> None:
     """Set the alarm for the next thing there is to do after ``at_ms``: reading a decline, or a release."""
     shared = pending.shared_in(state.shared)
-    earliest_ms = pending.earliest_due_ms(state.predictions, shared)
-    if earliest_ms is None:
+    next_ms = pending.earliest_due_ms(state.predictions, shared) + definitions.allowed_lateness_ms
+    if next_ms >= pending.NEVER_MS:
         return
-    next_ms, read_after_ms = earliest_ms + definitions.allowed_lateness_ms, _read_after_ms(definitions)
+    read_after_ms = _read_after_ms(definitions)
     for name in definitions.falls:
-        for packed in state.predictions:
-            due_ms = pending.due_ms(packed, shared, name=name)
-            if due_ms is not None and at_ms < due_ms + read_after_ms < next_ms:
-                next_ms = due_ms + read_after_ms
+        end_ms = pending.next_end_ms(state.predictions, shared, name=name, after_ms=at_ms - read_after_ms)
+        next_ms = min(next_ms, end_ms + read_after_ms)
     timers.arm(state, timers.LABEL, due_ms=next_ms, armed_by="")
 
 

@@ -44,8 +44,8 @@ class Merger:
     def push(self, arrival: Arrival) -> None:
         """Take an arrival in."""
         at_ms, offset, source = arrival.at_ms, arrival.offset, self._inputs[arrival.topic]
-        self._pushed += 1
-        heappush(self._waiting, (at_ms, source.rank, arrival.event.event_id, self._pushed, arrival))
+        self._pushed = number = self._pushed + 1
+        heappush(self._waiting, (at_ms, source.rank, arrival.event.event_id, number, arrival))
         heappush(source.came, offset)
         if at_ms > source.newest_ms:  # noqa: PLR1730  # half as long as a call of max, for every record
             source.newest_ms = at_ms
@@ -127,7 +127,8 @@ class _Input:
 
     def lowest(self) -> int | None:
         """The lowest offset in the bag, None if it is empty."""
-        while self.went and self.went[0] == self.came[0]:
-            heappop(self.went)
-            heappop(self.came)
-        return self.came[0] if self.came else None
+        came, went = self.came, self.went
+        while went and went[0] == came[0]:
+            heappop(went)
+            heappop(came)
+        return came[0] if came else None

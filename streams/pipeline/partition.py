@@ -116,7 +116,10 @@ class Partition:
             if arrival is None:
                 return
             taken.append(arrival)
-            yield from self._take(arrival)
+            if arrival.key in self._parking.customers or self._dropped or type(arrival.event) is History:
+                yield from self._take(arrival)
+            else:
+                yield from self._apply(arrival)
             watermark.observe(arrival.at_ms)
         self.in_work = None
 
@@ -162,7 +165,7 @@ class Partition:
 
         The last one is the partition's own: where it is stored, all before it are.
         """
-        settled_to: dict[str, int] = {}
+        settled_to: dict[int, int] = {}
         snapshots: dict[str, bytes | None] = {}
         for customer_id, state in self._touched.items():
             if state is None:
@@ -172,7 +175,7 @@ class Partition:
                 if len(known) == 1:
                     continue  # folded already
                 if origin not in settled_to:
-                    settled_to[origin] = self._settled_to(origin.rpartition("-")[0])
+                    settled_to[origin] = self._settled_to(states.ORIGINS[origin])
                 deduplicator.settle(state, origin, settled_to=settled_to[origin])
             snapshots[customer_id] = states.snapshot(state)
             self._live.keep(customer_id, state)
@@ -217,10 +220,10 @@ class Partition:
         self._dropped.add((arrival.topic, arrival.offset))
 
     def _take(self, arrival: Arrival) -> list[Emission]:
-        if self._dropped and (arrival.topic, arrival.offset) in self._dropped:
+        if (arrival.topic, arrival.offset) in self._dropped:
             return []
         if not isinstance(arrival.event, History):
-            if self._parking.customers and arrival.key in self._parking:
+            if arrival.key in self._parking:
                 self._parking.park(arrival)
                 return []
             return self._apply(arrival)
@@ -245,28 +248,24 @@ class Partition:
 
     def _apply(self, arrival: Arrival) -> list[Emission]:
         self.in_work = arrival
-        state = self._state(arrival.key) or self._newcomer(arrival)
-        origin = f"{arrival.topic}-{arrival.partition}"
-        if deduplicator.applied(state, origin, offset=arrival.offset):
-            return [DuplicateEvent(arrival.event.event_id)]
-        if erasure.precedes(state, arrival.at_ms):
+        key, origin, offset = arrival.key, states.PLACES[arrival.topic], arrival.offset
+        touched = self._touched.get(key)
+        state = touched or self._state(key) or self._newcomer(arrival)
+        if erasure.precedes(state, arrival.at_ms) and not deduplicator.applied(state, origin, offset=offset):
             return [LateEvent(arrival.event.event_id, state.erased_ms - arrival.at_ms)]
-        self._live.take_out(arrival.key)
+        if not deduplicator.mark_applied(state, origin, offset=offset):
+            return [DuplicateEvent(arrival.event.event_id)]
+        if touched is None:
+            self._live.take_out(key)
         changed, emissions = step(state, arrival, knowledge=self._knowledge)
         if changed is not None:
-            deduplicator.mark_applied(changed, origin, offset=arrival.offset)
-        self._replace(arrival.key, changed)
-        return emissions
-
-    def _replace(self, key: str, changed: CustomerState | None) -> None:
-        if changed is not None:
             self._keep(changed.customer_id, changed)
-            if changed.customer_id == key:
-                return
-        # What remains of somebody erased has a key of its own, and is stored before the rest is removed: a crash
-        # in between erases again, the other way round it would not know what to keep out.
-        self._touched.pop(key, None)
-        self._keep(key, None)
+        if changed is None or changed.customer_id != key:
+            # What remains of somebody erased has a key of its own, and is stored before the rest is removed: a crash
+            # in between erases again, the other way round it would not know what to keep out.
+            self._touched.pop(key, None)
+            self._keep(key, None)
+        return emissions
 
     def _newcomer(self, arrival: Arrival) -> CustomerState:
         marker = self._state(erasure.marker_key(arrival.key))

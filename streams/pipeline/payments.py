@@ -6,9 +6,8 @@ hardly counts. A payment is compared with what was usual before it, and an older
 It only measures: nothing here blocks or delays a payment.
 """
 
-from math import log1p, sqrt
+from math import copysign, exp2, log1p, sqrt
 
-from needstream.models import decay
 from needstream.schemas import events
 from needstream.schemas.state import CustomerState, Payments
 from needstream.schemas.times import DAY_MS
@@ -48,15 +47,17 @@ def observe(state: CustomerState, event: events.Transaction, *, at_ms: int) -> N
         return
     if at_ms < payments.last_ms:
         return
-    deviation = max(sqrt(payments.variance), LEAST_DEVIATION)
+    variance, observations = payments.variance, payments.observations
     excess = size - payments.mean
-    if payments.observations >= FEWEST:
-        payments.surprise = min(max(excess / deviation, 0.0), LARGEST)
+    if observations >= FEWEST:
+        deviation = sqrt(variance) if variance > LEAST_DEVIATION * LEAST_DEVIATION else LEAST_DEVIATION
+        payments.surprise = min(excess / deviation, LARGEST) if excess > 0.0 else 0.0
         limit = LEARNED_AT_MOST * deviation
-        excess = max(-limit, min(limit, excess))
-    kept = payments.weight * decay.weight(at_ms - payments.last_ms, HALF_LIFE_MS)
-    payments.weight = kept + 1.0
-    payments.mean += excess / payments.weight
-    payments.variance = kept / payments.weight * (payments.variance + excess * excess / payments.weight)
-    payments.observations += 1
+        if not -limit <= excess <= limit:
+            excess = copysign(limit, excess)
+    kept = payments.weight * exp2((payments.last_ms - at_ms) / HALF_LIFE_MS)
+    payments.weight = weight = kept + 1.0
+    payments.mean += excess / weight
+    payments.variance = kept / weight * (variance + excess * excess / weight)
+    payments.observations = observations + 1
     payments.last_ms = at_ms

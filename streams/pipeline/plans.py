@@ -11,7 +11,7 @@ from msgspec import Struct
 from needstream.schemas import pack as packs
 from needstream.streams.pipeline.compiled_models import CompiledModel
 from needstream.streams.pipeline.compiled_scenarios import CompiledScenario
-from needstream.streams.pipeline.vocabulary import ACTIVITY, SALARY
+from needstream.streams.pipeline.vocabulary import ACTIVITY, IDENTIFY, SALARY
 
 Matched = TypeVar("Matched")
 
@@ -42,8 +42,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         marking: the facts that the label rule of a model waits for.
         corrects: whether one of them can correct what a learner was told.
         cancels, arms: the absences whose alarm a fact takes away, or sets.
+        moves_alarms: whether there are any of these.
         triggers: the scenarios to be looked at.
         is_scored: whether the models are to be asked.
+        identifies: whether somebody may have said on which device.
     """
 
     facts: tuple[str, ...]
@@ -52,10 +54,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     corrects: bool
     cancels: tuple[CompiledScenario, ...]
     arms: tuple[CompiledScenario, ...]
+    moves_alarms: bool
     triggers: tuple[CompiledScenario, ...]
     is_scored: bool
     is_activity: bool
     is_salary: bool
+    identifies: bool
 
 
 class Planner:
@@ -90,17 +94,20 @@ class Planner:
     def plan(self, facts: Sequence[str]) -> Plan:
         """The plan of facts that come together."""
         marked = [model for fact in facts for model in self._marks.of(fact)]
+        cancels, arms = _each_once(facts, self._cancels), _each_once(facts, self._arms)
         return Plan(
             facts=tuple(facts),
             counted=tuple(fact for fact in facts if fact in self._counted),
             marking=tuple(fact for fact in facts if self._marks.of(fact)),
             corrects=any(model.corrects for model in marked),
-            cancels=_each_once(facts, self._cancels),
-            arms=_each_once(facts, self._arms),
+            cancels=cancels,
+            arms=arms,
+            moves_alarms=bool(cancels or arms),
             triggers=_each_once(facts, self._triggers),
             is_scored=any(self._scored.of(fact) for fact in facts),
             is_activity=ACTIVITY in facts,
             is_salary=SALARY in facts,
+            identifies=IDENTIFY in facts,
         )
 
 

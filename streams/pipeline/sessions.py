@@ -6,7 +6,7 @@ belong to a window that is settled and are left out of it.
 """
 
 from needstream.schemas import events
-from needstream.schemas.state import CustomerState, Session
+from needstream.schemas.state import CustomerState, Session, Timer
 from needstream.schemas.times import MINUTE_MS
 from needstream.streams.pipeline import timers
 from needstream.streams.pipeline.definitions import Definitions
@@ -24,19 +24,17 @@ def extend(state: CustomerState, click: events.Click, *, at_ms: int, definitions
         session.pages += 1
     if click.dwell_ms:
         session.dwell_ms += click.dwell_ms
-    due_ms = at_ms + definitions.session_gap_ms + 1
-    timers.arm(state, timers.SESSION, due_ms=due_ms, armed_by=click.event_id)
-    if is_inhuman(session, definitions):
+    state.timers[timers.SESSION] = Timer(at_ms + definitions.session_gap_ms + 1, click.event_id)
+    if session.events > definitions.longest_session and is_inhuman(session, definitions):
         state.suspect_until_ms = at_ms + definitions.quarantine_ms
 
 
 def is_inhuman(session: Session, definitions: Definitions) -> bool:
     """Whether the session is longer and faster than a person can be."""
-    bots = definitions.pack.bots
-    if session.events <= bots.session_events:
+    if session.events <= definitions.longest_session:
         return False
     minutes = max(1.0, (session.last_ms - session.started_ms) / MINUTE_MS)
-    return session.events / minutes > bots.events_per_minute
+    return session.events / minutes > definitions.pack.bots.events_per_minute
 
 
 def is_hasty(session: Session, definitions: Definitions) -> bool:

@@ -3,7 +3,7 @@
 from needstream.models import decay
 from needstream.schemas.signals import ProfileSummary
 from needstream.schemas.times import rfc3339
-from needstream.streams.pipeline import labels
+from needstream.streams.pipeline import consents, labels
 from needstream.streams.pipeline.occasions import Occasion
 from needstream.streams.pipeline.vocabulary import SESSION_CLOSED
 
@@ -26,7 +26,7 @@ def summarise(occasion: Occasion) -> list[ProfileSummary]:
             sessions_30d=round(sessions_30d, 4),
             scores=_scores(occasion),
             open_scenarios=tuple(sorted([key for key, arming in state.armings.items() if not arming.armed])),
-            consents={purpose: status for purpose, (status, _) in sorted(state.consents.items())},
+            consents={purpose: status for purpose, (status, _) in consents.decisions(state).items()},
             definition_version=definitions.version,
         )
     ]
@@ -36,9 +36,9 @@ def _scores(occasion: Occasion) -> dict[str, float]:
     if not occasion.scorer.any_warm():
         return {}
     seen = labels.outlook(occasion)
-    scores = {}
-    for model in occasion.definitions.models:
-        probability = seen.said.probability(model.name) if model.concerns(seen.values) else None
-        if probability is not None:
-            scores[model.name] = probability
-    return scores
+    said = seen.said.probabilities()
+    return {
+        model.name: said[model.name]
+        for model in occasion.definitions.models
+        if model.name in said and model.concerns(seen.values)
+    }

@@ -21,19 +21,14 @@ def cancel(state: CustomerState, name: str) -> None:
 
 def next_due_ms(state: CustomerState) -> int | None:
     """When the earliest alarm rings, None without any."""
-    earliest: int | None = None
-    for timer in state.timers.values():
-        if earliest is None or timer.due_ms < earliest:
-            earliest = timer.due_ms
-    return earliest
+    timers = state.timers
+    return min(timers.values()).due_ms if timers else None
 
 
 def pop_due(state: CustomerState, at_ms: int) -> tuple[str, Timer] | None:
     """Take out the earliest alarm due at or before ``at_ms``; ties ring in order of name."""
-    due: tuple[int, str] | None = None
-    for name, timer in state.timers.items():
-        if timer.due_ms <= at_ms and (due is None or (timer.due_ms, name) < due):
-            due = (timer.due_ms, name)
-    if due is None:
+    timers = state.timers
+    if not timers or (due_ms := min(timers.values()).due_ms) > at_ms:
         return None
-    return due[1], state.timers.pop(due[1])
+    name = min([name for name, timer in timers.items() if timer.due_ms == due_ms])
+    return name, timers.pop(name)

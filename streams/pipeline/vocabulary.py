@@ -14,6 +14,7 @@ from needstream.streams.pipeline.refusals import DefinitionError
 ACTIVITY = "customer.activity"
 SESSION_CLOSED = "session.closed"
 SALARY = "tx.salary"
+IDENTIFY = "click.identify"
 CREDIT_SCORE = "credit.score"
 
 AMOUNT = "amount."

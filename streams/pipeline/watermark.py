@@ -12,16 +12,12 @@ class Watermark:
         self.at_ms: int | None = None
         self.newest_ms: int | None = None
 
-    def observe(self, event_time_ms: int) -> int:
-        """Take an event's time into account.
-
-        Returns:
-            The watermark in milliseconds of event time.
-        """
-        if self.newest_ms is None or event_time_ms > self.newest_ms:
+    def observe(self, event_time_ms: int) -> None:
+        """Take an event's time into account."""
+        newest_ms = self.newest_ms
+        if newest_ms is None or event_time_ms > newest_ms:
             self.newest_ms = event_time_ms
             self.tick(event_time_ms - self._allowed_lateness_ms)
-        return self.at_ms if self.at_ms is not None else event_time_ms - self._allowed_lateness_ms
 
     def tick(self, at_ms: int) -> None:
         """Advance to ``at_ms`` if that is forward."""

@@ -21,7 +21,6 @@ def choices(**chosen: Any) -> plan.Choices:
         "customers": 20,
         "seed": 7,
         "broker": "embedded",
-        "environments": Path("none"),
         "output": Path("somewhere"),
     }
     return plan.Choices(**{**standard, **chosen})  # type: ignore[typeddict-item]

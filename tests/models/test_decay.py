@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from needstream.models import decay
 
 DAY_MS = 86_400_000
-HALF_LIVES_MS = [1.0 * DAY_MS, 7.0 * DAY_MS, 30.0 * DAY_MS]
+HALF_LIVES_MS = (1.0 * DAY_MS, 7.0 * DAY_MS, 30.0 * DAY_MS)
 
 times = st.integers(1_700_000_000_000, 1_700_000_000_000 + 90 * DAY_MS)
 amounts = st.floats(0, 1e9)
@@ -15,11 +15,10 @@ histories = st.lists(st.tuples(times, amounts), min_size=1, max_size=12)
 
 
 def counted(history: list[tuple[int, float]]) -> list[float]:
-    counter = None
+    counters: dict[str, list[float]] = {}
     for at_ms, amount in history:
-        counter = decay.add(counter, amount, at_ms=at_ms, half_lives_ms=HALF_LIVES_MS)
-    assert counter is not None
-    return counter
+        decay.add(counters, ("fact",), amount=amount, at_ms=at_ms, half_lives_ms=HALF_LIVES_MS)
+    return counters["fact"]
 
 
 def oracle(history: list[tuple[int, float]], at_ms: int) -> list[float]:
@@ -74,11 +73,18 @@ def test_a_reading_never_grows_while_nothing_happens(
 
 
 def test_a_half_life_halves() -> None:
-    counter = decay.add(None, 8.0, at_ms=0, half_lives_ms=HALF_LIVES_MS)
+    counter = counted([(0, 8.0)])
 
     assert [8.0, 4.0, 2.0] == [
         decay.read(counter, 0, at_ms=days * DAY_MS, half_life_ms=HALF_LIVES_MS[0]) for days in range(3)
     ]
+
+
+def test_facts_that_come_together_are_counted_each_for_itself() -> None:
+    counters = {"known": counted([(0, 1.0)])}
+    decay.add(counters, ("known", "new"), amount=1.0, at_ms=DAY_MS, half_lives_ms=HALF_LIVES_MS)
+
+    assert {"known": counted([(0, 1.0), (DAY_MS, 1.0)]), "new": counted([(DAY_MS, 1.0)])} == counters
 
 
 def test_what_was_never_counted_is_zero() -> None:
@@ -86,7 +92,7 @@ def test_what_was_never_counted_is_zero() -> None:
 
 
 def test_reading_before_the_newest_addition_gives_its_value() -> None:
-    counter = decay.add(None, 1.0, at_ms=10 * DAY_MS, half_lives_ms=HALF_LIVES_MS)
+    counter = counted([(10 * DAY_MS, 1.0)])
 
     assert 1.0 == decay.read(counter, 0, at_ms=0, half_life_ms=HALF_LIVES_MS[0])
 

@@ -37,12 +37,11 @@ def read(name: str, known: CustomerState) -> float:
 
 def seen(*ages_days: float, amount: float = 1.0) -> list[float]:
     """The counter of a fact seen so many days ago."""
-    counter = None
+    counters: dict[str, list[float]] = {}
     for age_days in ages_days:
         at_ms = NOW_MS - round(age_days * DAY_MS)
-        counter = decay.add(counter, amount, at_ms=at_ms, half_lives_ms=HALF_LIVES_MS)
-    assert counter is not None
-    return counter
+        decay.add(counters, ("fact",), amount=amount, at_ms=at_ms, half_lives_ms=HALF_LIVES_MS)
+    return counters["fact"]
 
 
 times = st.integers(0, 4_102_444_800_000)
@@ -115,7 +114,7 @@ def test_no_feature_sees_what_is_remembered_for_the_label(known: CustomerState, 
     told.predictions = [packed]
     told.timers = {"loan": state.Timer(at_ms + 1, "e1")}
     told.armings = {"loan": state.Arming(armed=False, fired=3)}
-    told.spoken, told.applied, told.recent_ids = {"sales": [at_ms + 1]}, {"clickstream.v1-0": [9]}, b"12345678"
+    told.spoken, told.applied, told.recent_ids = {"sales": [at_ms + 1]}, {0: [9]}, b"12345678"
     told.clock_ms = at_ms + 1
 
     assert [reading(known, at_ms) for reading in READINGS.values()] == [

@@ -86,6 +86,13 @@ def test_a_sample_scores_as_a_look_does() -> None:
 
 
 @pytest.mark.parametrize("values", PROBES)
+def test_a_model_says_the_same_alone_and_among_all(values: list[float]) -> None:
+    seen = serving(400, 300).look(values)
+
+    assert {name: seen.probability(name) for name in seen.warm()} == seen.probabilities()
+
+
+@pytest.mark.parametrize("values", PROBES)
 def test_what_is_recorded_is_never_quite_certain(values: list[float]) -> None:
     recorded = serving(400, rules=Rules(champion="linear", challengers=("pair", "blend"))).sample(values).recorded()
     asked = [share for share in recorded[0].tolist() if share]

@@ -370,4 +370,6 @@ def _histories(scene):
 
 
 def _facts(history, definitions):
-    return [(fact, arrival.at_ms) for arrival in history for fact in classifier.classify(arrival.event, definitions).facts]
+    return [
+        (fact, arrival.at_ms) for arrival in history for fact in classifier.classify(arrival.event, definitions).facts
+    ]

@@ -66,6 +66,19 @@ def test_a_mark_reaches_every_prediction_whose_horizon_it_falls_into_both_ends_i
     assert each == opened(kept, shared)
 
 
+@given(st.lists(predictions, min_size=1, max_size=4), names, st.lists(st.floats(0, 1.2), max_size=4))
+def test_marks_that_come_in_order_are_the_same_whether_it_is_known_or_not(
+    each: list[Prediction], name: str, moments: list[float]
+) -> None:
+    inquiring, shared = packed(*sorted(each, key=lambda one: one.made_ms))
+    knowing, _ = packed(*sorted(each, key=lambda one: one.made_ms))
+    for at_ms in sorted(int(moment * 2**42) for moment in moments):
+        pending.mark(inquiring, pending.shared_in(shared), name=name, at_ms=at_ms)
+        pending.mark(knowing, pending.shared_in(shared), name=name, at_ms=at_ms, is_in_order=True)
+
+    assert opened(inquiring, shared) == opened(knowing, shared)
+
+
 @given(predictions, st.data())
 def test_what_is_due_is_taken_out_and_the_rest_stays(prediction: Prediction, data: st.DataObject) -> None:
     (kept,), shared = packed(prediction)
@@ -77,9 +90,9 @@ def test_what_is_due_is_taken_out_and_the_rest_stays(prediction: Prediction, dat
     )
     due = {name: ask for name, ask in prediction.asks.items() if ask.due_ms <= until_ms}
 
-    taken = pending.due(kept, pending.shared_in(shared), until_ms=until_ms)
+    taken = [*pending.due([kept], pending.shared_in(shared), until_ms=until_ms)]
 
-    assert due == (taken.asks if taken else {})
+    assert [due] * bool(due) == [each.asks for each in taken]
     assert prediction.asks.keys() - due.keys() == opened([kept], shared)[0].asks.keys()
     assert all(prediction.asks[name] == ask for name, ask in opened([kept], shared)[0].asks.items())
 

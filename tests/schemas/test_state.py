@@ -3,14 +3,14 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from needstream.schemas import pending, state
+from needstream.schemas import codecs, events, pending, state
 
 BEFORE = [
     (version, row["what"], base64.b64decode(row["stored"]))
@@ -23,7 +23,7 @@ BEFORE = [
 def remembered() -> state.CustomerState:
     """A state in which everything that may be remembered is."""
     customer = state.new_customer("c1", 1_000)
-    customer.applied = {"clickstream.v1-3": [41, 43]}
+    customer.applied = {0: [41, 43]}
     customer.recent_ids = b"123456"
     customer.session = state.Session(1_000, 2_000, 3, 2, 1_500)
     customer.counters = {"interest.loan": [2_000.0, 1.0, 2.0, 3.5]}
@@ -31,7 +31,7 @@ def remembered() -> state.CustomerState:
     customer.income = state.Income(3, 2_000, 30.0, 0.5)
     customer.credit = state.Credit(640, 2_000, 700, 1_000)
     customer.traits = state.Traits("30-39", "gold", 3, "zh", "CNY", "email", mute=True)
-    customer.consents = {"marketing": ("GRANTED", 1_000)}
+    customer.consents = {0: (0, 1_000)}
     customer.timers = {"session": state.Timer(3_000, "e1")}
     customer.armings = {"loan": state.Arming(armed=False, fired=1, last_fired_ms=2_000)}
     asks = {"loan": pending.Ask(9_000, 0.25, "loan-50", converted=True), "card": pending.Ask(9_000, None, "cold")}
@@ -95,7 +95,7 @@ def test_nesting_without_end_is_refused() -> None:
         state.restore(b"\x91" * 100_000)
 
 
-_RING, _PREDICTIONS = 5, 15
+_APPLIED, _RING, _CONSENTS, _TIMERS, _PREDICTIONS = 4, 5, 12, 13, 15
 
 
 def _ring_now(ring: bytes) -> bytes:
@@ -119,8 +119,21 @@ def test_a_snapshot_of_the_version_before_is_upgraded(version: int, stored: byte
         [made_ms, base64.b64decode(features), feature_set, {name: _as_written(ask) for name, ask in asks.items()}]
         for made_ms, features, feature_set, asks in opened
     ]
-    kept = [place for place in range(1, min(len(written), 22)) if place not in {_RING, _PREDICTIONS}]
+    kept = [
+        place
+        for place in range(1, min(len(written), 22))
+        if place not in {_APPLIED, _RING, _CONSENTS, _TIMERS, _PREDICTIONS}
+    ]
     assert [written[place] for place in kept] == [said[place] for place in kept]
+    assert {f"{state.ORIGINS[place]}-0": known for place, known in upgraded.applied.items()} == written[_APPLIED]
+    assert said[_TIMERS] == {
+        f"a.{name.removeprefix('absence.')}" if name.startswith("absence.") else name: timer
+        for name, timer in written[_TIMERS].items()
+    }
+    assert written[_CONSENTS] == {
+        state.PURPOSES[purpose]: [state.STATUSES[status], at_ms]
+        for purpose, (status, at_ms) in upgraded.consents.items()
+    }
     assert upgraded == state.restore(state.snapshot(upgraded))
 
 
@@ -153,3 +166,9 @@ def test_a_version_nobody_here_knows_is_refused_with_what_to_do(version: int) ->
 
     with pytest.raises(state.StateVersionError, match=f"version {version}.*rebuild"):
         state.restore(state.snapshot(unknown))
+
+
+def test_the_places_that_states_name_are_those_of_the_inputs_and_words_of_events() -> None:
+    assert set(state.ORIGINS) == {f"{family}.v1" for family in (*codecs.FAMILIES, *codecs.INTERNAL)}
+    assert set(state.PURPOSES) == set(get_args(events.Purpose))
+    assert set(state.STATUSES) == set(get_args(events.ConsentStatus))

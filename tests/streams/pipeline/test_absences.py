@@ -1,6 +1,7 @@
 import stories
 from builders import click, transaction
 from needstream.schemas import pack as packs
+from needstream.schemas.state import ALARM_OF_SCENARIO
 from needstream.streams.packs import loader
 
 BANK = loader.load("bank")
@@ -9,7 +10,7 @@ BANK = loader.load("bank")
 def _alarm(scenario, *story, definitions=BANK):
     """When the alarm of a scenario is due after the story, as text; None when it is not set."""
     run = stories.Run(definitions).feed(stories.arrivals(*story), at_end=stories.ALL).finish()
-    timer = run.customers()[0].timers.get(f"absence.{scenario}")
+    timer = run.customers()[0].timers.get(f"{ALARM_OF_SCENARIO}{scenario}")
     return None if timer is None else stories.text(timer.due_ms)
 
 

@@ -2,7 +2,7 @@ import stories
 from needstream.schemas.state import RECENT_EVENT_IDS, RECENT_ID_BYTES
 from needstream.streams.pipeline import deduplicator
 
-ORIGIN = "clickstream.v1-3"
+ORIGIN = 0
 
 
 def test_an_event_id_is_recognised_within_the_window_and_not_beyond():
@@ -32,7 +32,7 @@ def test_exactly_the_applied_offsets_are_recognised():
         deduplicator.mark_applied(state, ORIGIN, offset=offset)
 
     assert [5, 7, 9] == [each for each in range(12) if deduplicator.applied(state, ORIGIN, offset=each)]
-    assert not deduplicator.applied(state, "clickstream.v1-4", offset=5)
+    assert not deduplicator.applied(state, 1, offset=5)
 
 
 def test_settling_folds_what_nothing_waits_before():
@@ -60,3 +60,11 @@ def test_settling_never_goes_back():
     deduplicator.settle(state, ORIGIN, settled_to=3)
 
     assert [12] == state.applied[ORIGIN]
+
+
+def test_marking_a_record_tells_whether_it_was_new():
+    state = stories.new_customer()
+
+    assert [True, True, True, False, False] == [
+        deduplicator.mark_applied(state, ORIGIN, offset=offset) for offset in (5, 9, 7, 7, 9)
+    ]

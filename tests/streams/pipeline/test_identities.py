@@ -8,7 +8,7 @@ from needstream.schemas.identities import History
 from needstream.schemas.signals import NeedSignal
 from needstream.schemas.times import DAY_MS
 from needstream.streams.packs import loader
-from needstream.streams.pipeline import identities
+from needstream.streams.pipeline import consents, identities
 from needstream.streams.pipeline.emissions import SessionClosed, SharedDeviceEvent
 
 BANK = loader.load("bank")
@@ -153,7 +153,7 @@ def test_a_refusal_given_without_a_login_is_the_customers_and_a_grant_is_not():
     )
 
     assert {"marketing": "DENIED", "service": "REVOKED"} == {
-        purpose: status for purpose, (status, _) in _state(run).consents.items()
+        purpose: status for purpose, (status, _) in consents.decisions(_state(run)).items()
     }
 
 

@@ -11,7 +11,6 @@ from needstream.streams.pipeline import identities, keeping, timers
 
 NOW_MS = 1_900_000_000_000
 MOST_BYTES = 8 * 1024
-PURPOSES = ("marketing", "profiling", "service", "analytics")
 UUID = "0190e0a5-7c1e-7b6a-9d55-2f0c6b1f9a10"
 
 
@@ -44,7 +43,7 @@ def _predictions(definitions, state):
 def test_a_customer_of_whom_everything_is_remembered_takes_8_kib_at_most(pack):
     definitions = loader.load(pack)
     state = states.new_customer(UUID, NOW_MS)
-    state.applied = {f"{topic}-255": [10**12] for topic in topics.MERGED}
+    state.applied = {states.PLACES[topic]: [10**12] for topic in topics.MERGED}
     state.recent_ids = bytes(states.RECENT_EVENT_IDS * states.RECENT_ID_BYTES)
     state.session = states.Session(NOW_MS, NOW_MS, 10**5, 10**5, 10**8)
     state.counters = {fact: [NOW_MS + 0.5] * (1 + len(definitions.half_lives_ms)) for fact in definitions.counted}
@@ -53,7 +52,7 @@ def test_a_customer_of_whom_everything_is_remembered_takes_8_kib_at_most(pack):
     state.credit = states.Credit(1_000, NOW_MS, 1_000, NOW_MS)
     state.payments = states.Payments(10**6, NOW_MS, 0.1, 0.1, 0.1, 0.1, "EUR")
     state.traits = states.Traits("x" * 16, "x" * 32, 5, "x" * 35, "EUR", "x" * 32, mute=True)
-    state.consents = dict.fromkeys(PURPOSES, ("GRANTED", NOW_MS))
+    state.consents = dict.fromkeys(range(len(states.PURPOSES)), (2, NOW_MS))
     names = [timers.SESSION, timers.SAMPLE, timers.LABEL, *definitions.by_timer]
     state.timers = {name: states.Timer(NOW_MS, UUID) for name in names}
     keys = [each.key for each in (*definitions.scenarios, *definitions.models)]
