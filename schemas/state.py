@@ -18,12 +18,12 @@ OLDEST_READ = 1
 FORGOTTEN = "forgotten"
 """Name of the alarm that removes what was remembered for a while only."""
 
-RECENT_EVENT_IDS = 64
+RECENT_EVENT_IDS = 60
 """How many event ids are remembered per customer: the window in which a duplicate is recognised."""
 
 
 RECENT_ID_BYTES = 6
-"""How much of its hash is remembered of an event id; a customer's new event is taken for one of 64 once in 4e12."""
+"""How much of its hash is remembered of an event id; a customer's new event is taken for one of 60 once in 4e12."""
 
 _RECENT_ID_BYTES_BEFORE = 8
 
