@@ -80,5 +80,30 @@ def core(
     typer.echo(cores.text(cores.measure(customers=customers, days=days, seed=seed)))
 
 
+@program.command("guard")
+def guard(
+    *,
+    record: Annotated[bool, typer.Option(help="Make what is counted the reference of this version of Python.")] = False,
+) -> None:
+    """Count what the hot path executes per event and compare it with the reference; exit code 1 if it is too much."""
+    from needstream.bench import guard as guards
+
+    counts, allowed = guards.measure(), guards.reference()
+    typer.echo(f"per event: {counts.instructions:g} bytecode instructions, {counts.calls:g} calls into C")
+    if record:
+        guards.record(counts)
+        typer.echo(f"recorded as the reference of Python {guards.PYTHON} in {guards.REFERENCE}")
+        return
+    if allowed is None:
+        typer.echo(f"there is no reference for Python {guards.PYTHON}; write one with --record")
+        return
+    found = guards.excess(counts, allowed)
+    for sentence in found:
+        typer.echo(sentence, err=True)
+    if found:
+        typer.echo("make it leaner, or record it with --record and say in the commit what it buys", err=True)
+        raise typer.Exit(1)
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from needstream.schemas import events
-from needstream.schemas.state import Session
+from needstream.schemas.parts import Session
 
 BY_KEY = -1
 """A target partition that nobody has told: the one its key belongs to."""

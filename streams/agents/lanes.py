@@ -90,7 +90,8 @@ class Lanes:
                 self._forget_silence()
             for number in self._assigned():
                 try:
-                    if number in self._assigned():  # it may have been given up while another one was in work
+                    # It may have been given up while another one was in work.
+                    if number in self._lanes or number in self._assigned():
                         await self._pace(self._lane(number))
                 except LaneAbandoned:
                     _note_abandoned(number)

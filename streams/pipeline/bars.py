@@ -6,7 +6,7 @@ The leaving score stands as far below the entering one as the pack declares, in 
 from msgspec import Struct
 
 from needstream.schemas import pack
-from needstream.schemas.state import Traits
+from needstream.schemas.parts import Traits
 
 
 class Bar(Struct, frozen=True):

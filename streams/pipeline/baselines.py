@@ -8,7 +8,8 @@ from math import exp2
 
 from needstream.models import decay
 from needstream.schemas import events, money
-from needstream.schemas.state import Balance, Credit, CustomerState, Income
+from needstream.schemas.parts import Balance, Credit, Income
+from needstream.schemas.state import CustomerState
 from needstream.schemas.times import DAY_MS
 from needstream.streams.pipeline.definitions import Definitions
 

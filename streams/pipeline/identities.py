@@ -16,7 +16,8 @@ from copy import copy
 from needstream.models import decay
 from needstream.schemas import codecs, events, identities, times
 from needstream.schemas import state as states
-from needstream.schemas.state import PURPOSES, ClosedSession, CustomerState, Owner, Session
+from needstream.schemas.parts import Session
+from needstream.schemas.state import PURPOSES, ClosedSession, CustomerState, Owner
 from needstream.schemas.times import DAY_MS
 from needstream.streams.pipeline import consents, deduplicator, erasure, labels, timers
 from needstream.streams.pipeline.definitions import Definitions

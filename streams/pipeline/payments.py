@@ -9,7 +9,8 @@ It only measures: nothing here blocks or delays a payment.
 from math import copysign, exp2, log1p, sqrt
 
 from needstream.schemas import events
-from needstream.schemas.state import CustomerState, Payments
+from needstream.schemas.parts import Payments
+from needstream.schemas.state import CustomerState
 from needstream.schemas.times import DAY_MS
 
 OUTGOING = frozenset(("withdrawal", "transfer_out", "card_payment", "fx_remittance"))

@@ -6,7 +6,8 @@ belong to a window that is settled and are left out of it.
 """
 
 from needstream.schemas import events
-from needstream.schemas.state import CustomerState, Session, Timer
+from needstream.schemas.parts import Session
+from needstream.schemas.state import CustomerState, Timer
 from needstream.schemas.times import MINUTE_MS
 from needstream.streams.pipeline import timers
 from needstream.streams.pipeline.definitions import Definitions

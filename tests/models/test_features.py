@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from needstream.models import decay, features
 from needstream.schemas import pending, state
-from needstream.schemas.state import Balance, Credit, CustomerState, Income, Payments, Session
+from needstream.schemas.parts import Balance, Credit, Income, Payments, Session
+from needstream.schemas.state import CustomerState
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

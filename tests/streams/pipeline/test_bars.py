@@ -3,7 +3,7 @@
 import pytest
 
 from needstream.schemas import pack
-from needstream.schemas.state import Traits
+from needstream.schemas.parts import Traits
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import bars
 

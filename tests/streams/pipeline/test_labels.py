@@ -14,7 +14,7 @@ from needstream.models.standing import Standing
 from needstream.models.trees import TreesModel
 from needstream.schemas import pack as packs
 from needstream.schemas import state as states
-from needstream.schemas.state import Balance
+from needstream.schemas.parts import Balance
 from needstream.schemas.times import DAY_MS, MINUTE_MS
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import keeping, labels, timers

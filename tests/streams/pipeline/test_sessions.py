@@ -2,7 +2,7 @@ import pytest
 
 import stories
 from builders import click
-from needstream.schemas.state import Session
+from needstream.schemas.parts import Session
 from needstream.schemas.times import MINUTE_MS
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import sessions
