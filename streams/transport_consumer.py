@@ -17,7 +17,7 @@ from faust.types.transports import TPorTopicSet
 from faust.types.tuples import ack_lock
 from mode.utils.futures import notify
 
-from needstream.streams import runtime, transport_thread
+from needstream.streams import transport_thread
 from needstream.streams.pulse import Pulse
 
 #: Awaited with the partitions that go: finish or abandon what is in work, acknowledge what is finished and forget the
@@ -104,9 +104,7 @@ class BatchConsumer(driver.Consumer):
     # -- fetching ------------------------------------------------------------------------------------------------
 
     def _new_consumer_thread(self) -> transport_thread.BatchConsumerThread:
-        return transport_thread.BatchConsumerThread(
-            self, loop=self.loop, thread_loop=runtime.fastest_loop(), beacon=self.beacon
-        )
+        return transport_thread.BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _in_batches(self, tp: TP) -> bool:
         return tp.topic in self._delivery.topics

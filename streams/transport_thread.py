@@ -68,11 +68,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = [self._assignor]
         return consumer
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        # The loop was made for this thread alone; mode keeps one that it was given.
-        self._close_thread_loop_on_stop = True
-
     async def on_start(self) -> None:
         """Start the consumer."""
         await super().on_start()
