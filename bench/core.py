@@ -16,7 +16,7 @@ import orjson
 
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
-from needstream.schemas import codecs
+from needstream.schemas import codecs, identities
 from needstream.schemas.dead_letters import Rejected
 from needstream.simulation import parameters, simulator
 from needstream.streams import topics
@@ -94,7 +94,7 @@ def _apply(
     records: list[tuple[str, bytes]], definitions: Definitions, *, scorer: Scorer, store: MemoryStore, latest_ms: int
 ) -> None:
     partition = Partition(topics.MERGED, definitions, scorer=scorer, store=store)
-    offsets = dict.fromkeys(topics.INPUTS, 0)
+    offsets = dict.fromkeys(topics.MERGED, 0)
     for start in range(0, len(records), BATCH):
         for topic, raw in records[start : start + BATCH]:
             offset = offsets[topic]
@@ -102,9 +102,21 @@ def _apply(
             arrival = _decode(topic, raw, latest_ms=latest_ms, offset=offset)
             if arrival is not None:
                 partition.push(arrival)
-        for _ in partition.advance(frozenset(topics.MERGED)):
-            pass
+        _advance(partition, offsets)
         store.write(partition.flush())
+
+
+def _advance(partition: Partition, offsets: dict[str, int]) -> None:
+    """Apply what may be applied; what needstream tells itself comes back at once, as customers with a device wait."""
+    while True:
+        emitted = [*partition.advance(frozenset(topics.MERGED))]
+        messages = [each for each in emitted if isinstance(each, identities.IdentityMessage)]
+        if not messages:
+            return
+        for message in messages:
+            offset = offsets[topics.IDENTITIES]
+            offsets[topics.IDENTITIES] = offset + 1
+            partition.push(inputs.arrival(message, topics.IDENTITIES, offset=offset))
 
 
 def _timed(work: Callable[[], object], count: int) -> float:

@@ -223,6 +223,7 @@ def main(*, always_merged: bool = False) -> None:
     os.environ["BYTEWAX_DATAFLOW_API_ENABLED"] = "false"
     task = contending.task()
     with tempfile.TemporaryDirectory(prefix="recovery-", dir=task.report.parent) as folder:
+        os.chdir(folder)  # where Bytewax writes a description of the dataflow
         Contender(task, is_merged=always_merged or task.job != "count").run(Path(folder))
 
 
