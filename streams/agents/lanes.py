@@ -57,7 +57,7 @@ class Lanes:
         self._idle_after_s = idle_after_s
         self._lanes: dict[int, Lane] = {}
         self._openings: set[asyncio.Task[None]] = set()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[Lane, asyncio.Task[None]] = {}
 
     async def read(self, stream: Any) -> None:
         """The agent: take batches until the stream ends."""
@@ -164,9 +164,10 @@ class Lanes:
 
     def _start(self, lane: Lane) -> asyncio.Task[None]:
         """The task that runs the lane's rounds; a new one unless one is at it."""
-        running = self._running.get(lane.number)
-        if running is None or running.done():
-            running = self._running[lane.number] = asyncio.ensure_future(self._run(lane))
+        running = self._running.get(lane)
+        if running is None:
+            # By lane, not by number: one that was given up may not be through when its successor begins.
+            running = self._running[lane] = asyncio.ensure_future(self._run(lane))
         return running
 
     async def _run(self, lane: Lane) -> None:
@@ -183,20 +184,19 @@ class Lanes:
             # Not bad data: everything stays unacknowledged.
             _LOG.exception("round failed", extra={"facts": {"partition": lane.number}})
             await self._fail(error)
+        finally:
+            del self._running[lane]
 
     def _wake(self, lane: Lane) -> None:
         """Run the rounds of what has waited long enough, unless the lane is gone meanwhile."""
         if self._lanes.get(lane.number) is not lane or not lane.is_certain:
             return
-        if self._is_running(lane):
-            # Its rounds may have been begun before anything was ripe.
-            self._running[lane.number].add_done_callback(lambda _: self._wake(lane))
-        else:
+        running = self._running.get(lane)
+        if running is None:
             self._start(lane)
-
-    def _is_running(self, lane: Lane) -> bool:
-        running = self._running.get(lane.number)
-        return running is not None and not running.done()
+        else:
+            # Its rounds may have been begun before anything was ripe.
+            running.add_done_callback(lambda _: self._wake(lane))
 
     async def _open(self, lane: Lane) -> None:
         try:
@@ -231,7 +231,7 @@ class Lanes:
         if not lane.is_certain:
             lane.hear_anew()  # without the broker nobody can speak
             return
-        if self._is_running(lane):
+        if lane in self._running:
             return
         if lane.partition.awaiting and not self._has_read_everything():
             lane.wait_anew()  # the visitor's partition may be one that is still behind
