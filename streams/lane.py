@@ -26,6 +26,7 @@ from needstream.streams.metrics import Metrics
 from needstream.streams.outgoing import Addresses
 from needstream.streams.ownership import LaneAbandoned, Membership, Ownership
 from needstream.streams.pipeline.emissions import Emission
+from needstream.streams.pipeline.inputs import Arrival
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.rejections import Rejections
 from needstream.streams.snapshot_writer import ChangelogPartition, Read, SnapshotWriter
@@ -92,6 +93,9 @@ class Lane:
         self.newest_ingested_ms = 0
         #: How many batches were added.
         self.taken_in = 0
+        #: Set by each round once it knows what it applies; who waits for that clears it before.
+        self.looked = asyncio.Event()
+        self._held_back = 0
         self._store = store
         self._setup = setup
         self._steps = Steps(partition)
@@ -134,14 +138,19 @@ class Lane:
             self.progress_s = time.monotonic()
         letters = len(self._letters)
         now_ms = time.time_ns() // 1_000_000
+        tolerance_ms, newest_ms = self._setup.future_tolerance_ms, self.newest_ingested_ms
+        decode, push = decoding.arrival, self.partition.push
         for record in records:
-            received_ms = min(record.timestamp, now_ms) if record.timestamp > 0 else now_ms
-            arrival = decoding.arrival(record, latest_ms=received_ms + self._setup.future_tolerance_ms)
-            if isinstance(arrival, Rejected):
-                self._letters.append(_letter(record, arrival))
+            stamped_ms = record.timestamp
+            received_ms = stamped_ms if 0 < stamped_ms < now_ms else now_ms
+            arrival = decode(record, latest_ms=received_ms + tolerance_ms)
+            if type(arrival) is Arrival:
+                push(arrival)
             else:
-                self.partition.push(arrival)
-            self.newest_ingested_ms = max(self.newest_ingested_ms, received_ms)
+                self._letters.append(_letter(record, cast(Rejected, arrival)))
+            if received_ms > newest_ms:  # noqa: PLR1730  # half as long as a call of max, for every record
+                newest_ms = received_ms
+        self.newest_ingested_ms = newest_ms
         self._setup.metrics.records.labels(topic).inc(len(records))
         self._setup.rejections.observe(topic, read=len(records), rejected=len(self._letters) - letters)
         self._batches[topic].append(Batch(event, records[-1].offset))
@@ -175,8 +184,6 @@ class Lane:
     async def _run_once(self, at_end: frozenset[str], tick_ms: int | None) -> bool:
         """One round; tells whether another one may find more to do."""
         started_s = time.monotonic()
-        # A batch that arrives while this round is sending belongs to the next one, its dead letters too.
-        present = {topic: len(batches) for topic, batches in self._batches.items()}
         ripe_through = self.hearing.ripe_through(started_s)
         if ripe_through is not None:
             self.partition.merger.ripen(ripe_through)
@@ -188,12 +195,18 @@ class Lane:
             self._letters.append(self._poisoned(taken.pill))
         if taken.has_failed:
             return True
+        self._held_back = min(self._held_back, self.waiting) if taken.is_cut else self.waiting
+        self.looked.set()
         self._setup.metrics.identity_waits_expired.inc(len(expired))
+        # A batch that arrives while this round is sending belongs to the next one, its dead letters too.
         letters, self._letters = self._letters, []
         snapshots = self.partition.flush()
+        finished = self._finished()
         await self._send_outputs(taken.emitted, letters)
         await self._snapshots.write(snapshots)
-        self._acknowledge(present)
+        for topic, count in finished.items():
+            for _ in range(count):
+                self._batches[topic].popleft().event.ack()
         self.progress_s = time.monotonic()
         if taken.emitted or letters or snapshots:
             self._measure(taken.emitted, letters, started_s=started_s)
@@ -257,6 +270,11 @@ class Lane:
         return self.partition.waiting
 
     @property
+    def unseen(self) -> int:
+        """How many of the waiting records no round has had the time to look at."""
+        return self.partition.waiting - self._held_back
+
+    @property
     def parked(self) -> int:
         """How many records are held back for a visitor's history alone."""
         return self.partition.waiting - len(self.partition.merger)
@@ -274,6 +292,8 @@ class Lane:
         )
 
     async def _send_outputs(self, emitted: list[Emission], letters: list[DeadLetter]) -> None:
+        if not emitted and not letters:
+            return
         by_place = outgoing.addressed(emitted, letters, sender=self.number, addresses=self._setup.addresses)
         if by_place:
             await self._ownership.confirm()
@@ -288,14 +308,16 @@ class Lane:
 
         return await self._setup.send(records, may_repeat)
 
-    def _acknowledge(self, present: dict[str, int]) -> None:
-        """Acknowledge every batch that was there when the round began and none of whose records still waits."""
+    def _finished(self) -> dict[str, int]:
+        """How many batches of each input, from the oldest on, have no record that still waits."""
+        counts = dict.fromkeys(self._batches, 0)
         for topic, batches in self._batches.items():
-            waiting_from = self.partition.waiting_from(topic)
-            for _ in range(present[topic]):
-                if waiting_from is not None and batches[0].last_offset >= waiting_from:
+            waiting_from = self.partition.waiting_from(topic) if batches else None
+            for batch in batches:
+                if waiting_from is not None and batch.last_offset >= waiting_from:
                     break
-                batches.popleft().event.ack()
+                counts[topic] += 1
+        return counts
 
     def _measure(self, emitted: list[Emission], letters: list[DeadLetter], *, started_s: float) -> None:
         metrics = self._setup.metrics

@@ -36,9 +36,14 @@ class Pill(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """What came of one attempt; after a failed one nothing was said and nothing has changed."""
+    """What came of one attempt; after a failed one nothing was said and nothing has changed.
+
+    Attributes:
+        is_cut: whether the round was full; there may be more to do at once.
+    """
 
     emitted: list[Emission]
+    is_cut: bool = False
     has_failed: bool = False
     pill: Pill | None = None
 
@@ -79,8 +84,9 @@ class Steps:
             partition.rollback()
             self._careful = max(self._careful, released)
             return Taken([], has_failed=True, pill=self._blame(culprit, error))
+        is_cut = bool(self._careful) or partition.is_ringing or held - len(partition.merger) >= STEPS_PER_ROUND
         self._careful = max(0, self._careful - held + len(partition.merger))
-        return Taken(emitted)
+        return Taken(emitted, is_cut=is_cut)
 
     def _blame(self, culprit: Arrival, error: Exception) -> Pill | None:
         place = (culprit.topic, culprit.offset)

@@ -70,7 +70,13 @@ def receive(consumer: aiokafka.AIOKafkaConsumer) -> None:
 class ReceivedRecords(fetching.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     """aiokafka's records of one partition in one answer, made into `Received` ones."""
 
+    def __iter__(self) -> Iterator[Any]:
+        # Not through `__next__`, which is one more call for every record.
+        records: Iterator[Any] = self._records_iterator
+        return records
+
     def _consumer_record(self, tp: Any, record: Any) -> Received:
+        headers = record.headers
         return Received(
             tp.topic,
             tp.partition,
@@ -79,7 +85,7 @@ class ReceivedRecords(fetching.PartitionRecords):  # type: ignore[misc]  # aioka
             record.timestamp_type,
             record.key,
             record.value,
-            tuple(record.headers),
+            tuple(headers) if headers else (),
         )
 
 

@@ -20,8 +20,9 @@ from needstream.streams.lane import Fail, Lane
 from needstream.streams.ownership import LaneAbandoned
 from needstream.streams.rejections import TooManyDeadLetters
 
-READ_AHEAD = 2_000
-"""While a lane is at work and this many records wait for it, nothing more is read: what is decoded takes memory."""
+READ_AHEAD = 1_000
+"""While a lane is at work and so many records have not had their turn, nothing more is read: what is decoded takes
+memory. What a round has looked at and holds back does not count: other inputs have to be read for it to go."""
 
 MOST_WAITING = 20_000
 """Above this many waiting records a lane reads no more of the inputs that are ahead."""
@@ -76,9 +77,10 @@ class Lanes:
                     _LOG.exception("batch not taken", extra={"facts": {"partition": number}})
                 await self._fail(error)
                 raise
-            running = self._start(lane)
-            if lane.waiting > READ_AHEAD:
-                await asyncio.wait({running})
+            self._start(lane)
+            while lane.unseen > READ_AHEAD and lane in self._running:
+                lane.looked.clear()
+                await lane.looked.wait()
 
     async def beat(self) -> None:
         """The pacemaker: run the rounds that no batch starts, for as long as the app runs."""
@@ -186,6 +188,7 @@ class Lanes:
             await self._fail(error)
         finally:
             del self._running[lane]
+            lane.looked.set()
 
     def _wake(self, lane: Lane) -> None:
         """Run the rounds of what has waited long enough, unless the lane is gone meanwhile."""

@@ -230,6 +230,37 @@ async def test_a_batch_waits_for_its_last_record() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_a_round_holds_back_for_another_input_is_waiting_and_not_unseen() -> None:
+    wire = Wire()
+    lane, _ = await _lane(wire)
+
+    lane.add(Delivered(_score(1, 700)))
+    before = lane.waiting, lane.unseen
+    await lane.run(EVERYTHING_READ - {topics.CLICKSTREAM})
+
+    assert [(1, 1), (1, 0)] == [before, (lane.waiting, lane.unseen)]
+
+
+@pytest.mark.asyncio
+async def test_more_may_be_read_while_a_round_waits_for_the_broker() -> None:
+    wire = Wire()
+    wire.open.clear()
+    lane, _ = await _lane(wire)
+    first, second = Delivered(_score(1, 700), _score(2, 600)), Delivered(_score(3, 650))
+
+    lane.add(first)
+    running = asyncio.ensure_future(lane.run(EVERYTHING_READ))
+    await lane.looked.wait()
+    lane.add(second)
+    while_sending = first.acked, lane.unseen
+    wire.open.set()
+    await running
+
+    assert (False, 1) == while_sending
+    assert (True, False) == (first.acked, second.acked)
+
+
+@pytest.mark.asyncio
 async def test_a_batch_that_comes_while_a_round_is_sending_belongs_to_the_next_one() -> None:
     """Its dead letters have not been sent yet, so the round in work must not acknowledge it."""
     wire = Wire()
