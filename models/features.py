@@ -76,7 +76,8 @@ def _days_since(fact: str, _: Sequence[float]) -> CounterReading:
 
 def _pace(fact: str, _: Sequence[float]) -> CounterReading:
     """Rate of the last week against the rate of the last month: 1 is steady, 0 stopped."""
-    known = "min(10.0, left1 / steady1 / usual) if (usual := left2 / steady2) > 0 else 1.0"
+    paced = "(pace if (pace := left1 / steady1 / usual) < 10.0 else 10.0)"
+    known = f"{paced} if (usual := left2 / steady2) > 0 else 1.0"
     return CounterReading(fact, known, 1.0)
 
 
@@ -115,7 +116,8 @@ def _balance_ratio(state: CustomerState, _: int) -> float:
     balance = state.balance
     if balance is None:
         return 1.0
-    ratio = balance.newest / max(balance.mean, _MINOR.get(balance.currency, _USUALLY))
+    usual, unit = balance.mean, _MINOR.get(balance.currency, _USUALLY)
+    ratio = balance.newest / (usual if usual > unit else unit)
     return ratio if -_MOST_TIMES <= ratio <= _MOST_TIMES else copysign(_MOST_TIMES, ratio)
 
 
@@ -164,7 +166,7 @@ def _salary_overdue_days(state: CustomerState, at_ms: int) -> float:
     if income is None or income.salaries < _PAIR:
         return 0.0
     days = (at_ms - income.last_ms) / DAY_MS - income.interval_days
-    return max(-NEVER_DAYS, min(NEVER_DAYS, days))
+    return days if -NEVER_DAYS <= days <= NEVER_DAYS else copysign(NEVER_DAYS, days)
 
 
 def _credit_score(state: CustomerState, _: int) -> float:
@@ -178,7 +180,8 @@ def _credit_score_drop(state: CustomerState, _: int) -> float:
 def _idle_days(state: CustomerState, at_ms: int) -> float:
     if not state.active_ms:
         return NEVER_DAYS
-    return min(NEVER_DAYS, max(0.0, (at_ms - state.active_ms) / DAY_MS))
+    days = (at_ms - state.active_ms) / DAY_MS
+    return 0.0 if days < 0.0 else days if days < NEVER_DAYS else NEVER_DAYS
 
 
 def _payment_surprise(state: CustomerState, at_ms: int) -> float:

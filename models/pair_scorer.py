@@ -69,12 +69,13 @@ class PairScorer:
         Raises:
             ValueError: not one value per feature.
         """
-        squashed, places, found = self.squashed(values), self._places, self._found
-        np.multiply(squashed, self._steps, out=places)
+        places, found = self._places, self._found
+        places[...] = self.squashed(values)  # spread once: a product of unequal shapes costs twice both
+        np.multiply(places, self._steps, out=places)
         np.add(places, self._shifts, out=places)
         np.minimum(places, self._farthest, out=places)
         np.maximum(places, self._nearest, out=places)
-        np.copyto(self._cut, places, casting="unsafe")
+        self._cut[...] = places  # cut off
         self._buckets.take(self._cut, out=found, mode="clip")
         np.multiply(places, self._weights, out=places)
         np.add(found, places, out=found)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from math import inf, log
+from operator import ge
 
 import numpy as np
 from msgspec import Struct
@@ -234,8 +235,10 @@ class Sight:
 
     def audible(self) -> list[str]:
         """The models that may have something to say: those whose score reaches the lowest of their bars."""
-        served = self._served
-        heard = zip(served.place, self._logits, served.quiet_below, strict=True)
+        served, logits = self._served, self._logits
+        if not any(map(ge, logits, served.quiet_below)):  # as it usually is
+            return []
+        heard = zip(served.place, logits, served.quiet_below, strict=True)
         return [name for name, logit, least in heard if logit >= least]
 
     def probability(self, name: str) -> float | None:

@@ -184,7 +184,9 @@ def packed(prediction: Prediction, shared: bytes) -> tuple[Pending, bytes]:
     """
     known, made_ms = shared_in(shared), prediction.made_ms
     kinds, feature_sets = list(known.kinds), list(known.feature_sets)
-    places, said, marked = bytearray(), bytearray(), 0
+    places: list[int] = []
+    said: list[bytes] = []
+    marked = 0
     for number, (name, ask) in enumerate(prediction.asks.items()):
         version, taken_in = _split(ask.model_version, name)
         kind = (name, ask.due_ms - made_ms, version)
@@ -193,14 +195,14 @@ def packed(prediction: Prediction, shared: bytes) -> tuple[Pending, bytes]:
             place = len(kinds)
             kinds.append(Asked(*kind))
         places.append(place)
-        said += _NUMBERS.pack(taken_in, _NONE if ask.score is None else round(ask.score * SCORE_UNITS))
-        said += ask.contestants or _SILENCE
+        said.append(_NUMBERS.pack(taken_in, _NONE if ask.score is None else round(ask.score * SCORE_UNITS)))
+        said.append(ask.contestants or _SILENCE)
         if ask.converted:
             marked |= 1 << number
     feature_set = _place(prediction.feature_set, feature_sets)
     if len(kinds) > len(known.kinds) or len(feature_sets) > len(known.feature_sets):
         shared = _stored(kinds, feature_sets)
-    return Pending(made_ms, prediction.features, feature_set, bytes(places), marked, bytes(said)), shared
+    return Pending(made_ms, prediction.features, feature_set, bytes(places), marked, b"".join(said)), shared
 
 
 def opened(pending: Pending, shared: Shared) -> Prediction:

@@ -3,7 +3,7 @@
 import heapq
 
 _SLACK = 1_000
-_NEVER_MS = 2**62
+NEVER_MS = 2**62
 
 
 class Alarms:
@@ -13,25 +13,26 @@ class Alarms:
     the live ones the heap is built anew, so memory follows the customers, not the events.
 
     Attributes:
+        due_ms: when each customer is woken, to look at only.
         next_ms: when ``pop_due`` has something to look at again.
     """
 
     def __init__(self) -> None:
-        self.next_ms = _NEVER_MS
+        self.next_ms = NEVER_MS
         self._heap: list[tuple[int, str]] = []
-        self._due_ms: dict[str, int] = {}
+        self.due_ms: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def schedule(self, customer_id: str, due_ms: int) -> None:
         """Wake the customer at ``due_ms``, or earlier if that was asked for before: waking twice does no harm."""
-        known_ms = self._due_ms.get(customer_id)
+        known_ms = self.due_ms.get(customer_id)
         if known_ms is None or due_ms < known_ms:
-            self._due_ms[customer_id] = due_ms
+            self.due_ms[customer_id] = due_ms
             heapq.heappush(self._heap, (due_ms, customer_id))
-            if len(self._heap) > 2 * len(self._due_ms) + _SLACK:
-                self._heap = [(due_ms, customer_id) for customer_id, due_ms in self._due_ms.items()]
+            if len(self._heap) > 2 * len(self.due_ms) + _SLACK:
+                self._heap = [(due_ms, customer_id) for customer_id, due_ms in self.due_ms.items()]
                 heapq.heapify(self._heap)
             self.next_ms = self._heap[0][0]
 
@@ -40,8 +41,8 @@ class Alarms:
         due: tuple[int, str] | None = None
         while due is None and self._heap and self._heap[0][0] <= until_ms:
             due_ms, customer_id = heapq.heappop(self._heap)
-            if self._due_ms.get(customer_id) == due_ms:
-                del self._due_ms[customer_id]
+            if self.due_ms.get(customer_id) == due_ms:
+                del self.due_ms[customer_id]
                 due = (due_ms, customer_id)
-        self.next_ms = self._heap[0][0] if self._heap else _NEVER_MS
+        self.next_ms = self._heap[0][0] if self._heap else NEVER_MS
         return due

@@ -96,7 +96,7 @@ def from_models(occasion: Occasion, seen: labels.Outlook | None = None) -> list[
     if not audible and not silenced:
         return proposed
     for model in definitions.models:
-        name = model.declared.name
+        name = model.name
         if name not in audible and model.key not in silenced:
             continue
         probability = seen.said.probability(name)

@@ -10,6 +10,7 @@ facts is made once for each combination of words.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from needstream.schemas import events
@@ -20,6 +21,7 @@ from needstream.streams.pipeline.vocabulary import ACTIVITY, SALARY
 SUBMITTED = frozenset({"submitted", "submit", "complete", "completed"})
 _BROWSING = frozenset({"page_view", "click", "feature_use"})
 _FORM_NAME = "_application"
+_REMEMBERED_PAGES = 4096
 
 Words = tuple[str, str, str | None, str | bool | None]
 """What decides the facts: family and type of the event, product, and the topic of its page or whether it is done.
@@ -30,8 +32,29 @@ Of a transaction the last one says whether it is salary.
 
 def classify(event: events.AnyEvent, definitions: Definitions) -> Plan:
     """The facts of an event, without repetition, the most general last, and what they set going."""
+    if type(event) is events.Click and event.event_type in _BROWSING:
+        return _browsed((event.event_type, event.product, event.url or event.page or ""), definitions)
     read = _READ.get(type(event))
     words = _NO_WORDS if read is None else read(event, definitions)
+    return _planned(words, definitions)
+
+
+@lru_cache(maxsize=_REMEMBERED_PAGES)
+def _browsed(seen: tuple[str, str | None, str], definitions: Definitions) -> Plan:
+    """The plan of what is done on a page, by its type, the product stated and the address: most events are this.
+
+    Addresses are no closed vocabulary, but few come again and again.
+    """
+    kind, product, address = seen
+    stated = _known(product, definitions)
+    known, topic = definitions.page_of(address)
+    if known is not None and stated in (None, known):
+        return _planned(("click", kind, known, topic), definitions)
+    # A stated product wins over the one of the address, and the topic belongs to that.
+    return _planned(("click", kind, stated, None), definitions)
+
+
+def _planned(words: Words, definitions: Definitions) -> Plan:
     plan = definitions.plans.get(words)
     if plan is None:
         facts = _facts(words)
@@ -65,13 +88,6 @@ def _facts(words: Words) -> list[str]:
 
 def _click(event: events.Click, definitions: Definitions) -> Words:
     kind = event.event_type
-    if kind in _BROWSING:
-        stated = _known(event.product, definitions)
-        product, topic = definitions.page_of(event.url or event.page or "")
-        if product is not None and stated in (None, product):
-            return "click", kind, product, topic
-        # A stated product wins over the one of the address, and the topic belongs to that.
-        return "click", kind, stated, None
     if kind == "search":
         return "click", kind, _known(event.product, definitions) or _searched(event.query, definitions), None
     if kind == "form_step":

@@ -6,6 +6,8 @@ In go and out come the words of the events. Of two decisions on a purpose the on
 from needstream.schemas.events import ConsentStatus, Purpose
 from needstream.schemas.state import PURPOSES, STATUSES, CustomerState
 
+_BY_NAME = sorted(range(len(PURPOSES)), key=PURPOSES.__getitem__)
+
 
 def take(state: CustomerState, purpose: Purpose, *, status: ConsentStatus, at_ms: int) -> None:
     """Note a decision, unless a newer one is known."""
@@ -23,7 +25,5 @@ def status(state: CustomerState, purpose: Purpose) -> ConsentStatus | None:
 
 def decisions(state: CustomerState) -> dict[str, tuple[ConsentStatus, int]]:
     """Every decision and when it was made, by purpose in the order of their names."""
-    return {
-        PURPOSES[place]: (STATUSES[status], at_ms)
-        for place, (status, at_ms) in sorted(state.consents.items(), key=lambda each: PURPOSES[each[0]])
-    }
+    known = state.consents
+    return {PURPOSES[place]: (STATUSES[known[place][0]], known[place][1]) for place in _BY_NAME if place in known}

@@ -5,7 +5,6 @@ Nothing is half compiled: either the whole pack makes sense, or ``DefinitionErro
 
 import re
 import struct
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from needstream.models import features, scorer, snapshots
@@ -21,7 +20,6 @@ from needstream.streams.pipeline.vocabulary import AMOUNT, SESSION_CLOSED, Vocab
 
 __all__ = ["CompiledModel", "CompiledScenario", "DefinitionError", "Definitions"]
 
-_REMEMBERED_PAGES = 4096
 _AMOUNT_OF = f"{AMOUNT}tx."
 
 
@@ -50,7 +48,6 @@ class Definitions:
         self.distress_lasts_ms = checks.span(pack.distress_lasts, "distress_lasts")
         self.products = frozenset(pack.products)
         self._pages = sorted(pack.pages, key=lambda rule: -len(rule.path))
-        self.page_of = lru_cache(maxsize=_REMEMBERED_PAGES)(self._page_of)
         self.keywords = tuple(
             (product, tuple(word.lower() for word in words)) for product, words in pack.keywords.items()
         )
@@ -166,7 +163,7 @@ class Definitions:
                 place = f"{place}.treatment"
                 raise DefinitionError(place, f"{treatment!r} has no {section} rule; there are rules for {valid}")
 
-    def _page_of(self, address: str) -> tuple[str | None, str | None]:
+    def page_of(self, address: str) -> tuple[str | None, str | None]:
         """Product and topic of the longest rule that the path of an address, or a page name, begins with."""
         try:
             path = urlsplit(address).path.lower()

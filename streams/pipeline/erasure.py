@@ -79,11 +79,6 @@ def reborn(key: str, at_ms: int, *, marker: CustomerState | None) -> CustomerSta
     return state
 
 
-def precedes(state: CustomerState, at_ms: int) -> bool:
-    """Whether something that happened at ``at_ms`` belongs to what was to be forgotten."""
-    return at_ms < state.erased_ms
-
-
 def is_over(state: CustomerState) -> bool:
     """Whether nothing is left but a marker or a visitor whose time has passed."""
     if timers.FORGOTTEN in state.timers:

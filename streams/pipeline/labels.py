@@ -7,8 +7,8 @@ before: an assumption with the prediction, and once the opposite when something 
 """
 
 import hashlib
-from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -92,18 +92,23 @@ def remember(occasion: Occasion, seen: Outlook) -> list[LabelledExample]:
 
 
 def mark(state: CustomerState, fact: str, *, at_ms: int, definitions: Definitions) -> None:
-    """Note a fact in every prediction whose horizon it falls into, both ends included.
+    """Note a fact in the predictions of every model that waits for it, see ``mark_models``."""
+    mark_models(state, [model.name for model in definitions.marks.of(fact)], at_ms=at_ms)
 
-    Timers ring before the events of their millisecond, so an event at the very moment of a prediction is not among its
-    features. Marks commute, so a late fact marks as well as a punctual one.
+
+def mark_models(state: CustomerState, names: Sequence[str], *, at_ms: int) -> None:
+    """Note that what some models wait for has happened, in every prediction of theirs whose horizon it falls into.
+
+    Both ends of a horizon are included. Timers ring before the events of their millisecond, so an event at the very
+    moment of a prediction is not among its features. Marks commute, so a late fact marks as well as a punctual one.
     """
     if not state.predictions:
         return
     predictions, shared = state.predictions, pending.shared_in(state.shared)
     # A device's history may have come from ahead of its owner's clock.
     is_in_order = at_ms >= state.clock_ms and not state.devices
-    for model in definitions.marks.of(fact):
-        pending.mark(predictions, shared, name=model.name, at_ms=at_ms, is_in_order=is_in_order)
+    for name in names:
+        pending.mark(predictions, shared, name=name, at_ms=at_ms, is_in_order=is_in_order)
 
 
 def assumptions(state: CustomerState, definitions: Definitions) -> list[Assumption]:
@@ -166,14 +171,11 @@ class _Release:
     """Writes the examples of one customer at one moment."""
 
     def __init__(self, state: CustomerState, at_ms: int, *, stage: Stage) -> None:
-        self._customer_id, self._traits = state.customer_id, state.traits
+        self._customer_id = state.customer_id
+        traits = state.traits
+        self._slices = {name: value for name in _SLICED_BY if (value := getattr(traits, name))}
         self._stage: Stage = stage
         self._quarantine: Quarantine = "suspected_bot" if at_ms < state.suspect_until_ms else ""
-
-    @cached_property
-    def _slices(self) -> dict[str, str]:
-        traits = ((name, getattr(self._traits, name)) for name in _SLICED_BY)
-        return {name: value for name, value in traits if value}
 
     def of(
         self, model: CompiledModel, ask: Ask, *, prediction: Prediction, values: tuple[float, ...]

@@ -7,12 +7,19 @@ allowed lateness. A backlog is thus replayed in event-time order for any number 
 up: what had arrived when all inputs were read to their ends is ripe a moment later, however busy they are.
 """
 
+from bisect import insort
 from collections.abc import Container, Iterator, Sequence
-from heapq import heappop, heappush
+from itertools import chain, islice
 
 from needstream.streams.pipeline.inputs import Arrival
 
 _BEFORE_EVERYTHING_MS = -(2**62)
+
+_FEW = 32
+"""One arrival among this many that wait is put in its place by itself; more are sorted in."""
+
+_Entry = tuple[int, int, str, int, Arrival]
+"""What an arrival is ordered by, its number, and itself."""
 
 
 class Merger:
@@ -28,25 +35,31 @@ class Merger:
         self._inputs = {topic: _Input(rank) for rank, topic in enumerate(topics)}
         self._allowed_lateness_ms = allowed_lateness_ms
         self._most_waiting = most_waiting
-        self._waiting: list[tuple[int, int, str, int, Arrival]] = []
+        #: In order; the first ``_gone`` have left already.
+        self._waiting: list[_Entry] = []
+        self._gone = 0
+        #: In order of arrival, until the order matters.
+        self._came: list[_Entry] = []
+        self._lowest: dict[str, int] = {}
+        self._lowest_when = (0, 0)
         self._pushed = 0
         self._ripe_through = 0
         self._ripe = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) - self._gone + len(self._came)
 
     @property
     def earliest_ms(self) -> int | None:
         """Event time of the earliest record that is held back, None without any."""
-        return self._waiting[0][0] if self._waiting else None
+        self._put_in_order()
+        return self._waiting[self._gone][0] if len(self) else None
 
     def push(self, arrival: Arrival) -> None:
         """Take an arrival in."""
         at_ms, offset, source = arrival.at_ms, arrival.offset, self._inputs[arrival.topic]
         self._pushed = number = self._pushed + 1
-        heappush(self._waiting, (at_ms, source.rank, arrival.event.event_id, number, arrival))
-        heappush(source.came, offset)
+        self._came.append((at_ms, source.rank, arrival.event.event_id, number, arrival))
         if at_ms > source.newest_ms:  # noqa: PLR1730  # half as long as a call of max, for every record
             source.newest_ms = at_ms
         if offset >= source.read_to:
@@ -64,7 +77,7 @@ class Merger:
         """
         if through > self._ripe_through:
             self._ripe_through = through
-            self._ripe = sum(number <= through for _, _, _, number, _ in self._waiting)
+            self._ripe = sum(number <= through for _, _, _, number, _ in self._held())
 
     def release(self, at_end: Container[str]) -> Iterator[Arrival]:
         """What can no longer be overtaken, in order; what the caller does not take stays held back.
@@ -72,20 +85,34 @@ class Merger:
         Args:
             at_end: the topics that have nothing more to read now.
         """
-        frontier_ms = self._frontier_ms(at_end)
-        waiting, inputs = self._waiting, self._inputs
-        while waiting and (
-            frontier_ms is None or waiting[0][0] < frontier_ms or self._ripe or len(waiting) > self._most_waiting
-        ):
-            _, _, _, number, arrival = heappop(waiting)
+        frontier_ms, waiting = self._frontier_ms(at_end), self._waiting
+        while True:
+            if self._came:
+                self._put_in_order()
+            gone = self._gone
+            if gone == len(waiting):
+                break
+            at_ms, _, _, number, arrival = waiting[gone]
+            may_leave = frontier_ms is None or at_ms < frontier_ms
+            if not (may_leave or self._ripe or len(waiting) - gone > self._most_waiting):
+                break
+            self._gone = gone + 1
             if number <= self._ripe_through:
                 self._ripe -= 1
-            heappush(inputs[arrival.topic].went, arrival.offset)
             yield arrival
+        self._put_in_order()
 
     def waiting_from(self, topic: str) -> int | None:
         """The lowest offset of the topic that is still held back, None without any."""
-        return self._inputs[topic].lowest()
+        when = (self._pushed, len(self))
+        if when != self._lowest_when:
+            # One look at all that waits, once or twice in a round, costs less than accounts of every offset.
+            self._lowest, self._lowest_when = {}, when
+            for *_, arrival in self._held():
+                known = self._lowest.get(arrival.topic)
+                if known is None or arrival.offset < known:
+                    self._lowest[arrival.topic] = arrival.offset
+        return self._lowest.get(topic)
 
     def read_to(self, topic: str) -> int:
         """The offset behind the newest record taken in, 0 before the first."""
@@ -109,26 +136,33 @@ class Merger:
         newest_ms = [source.newest_ms for topic, source in self._inputs.items() if topic not in at_end]
         return min(newest_ms) - self._allowed_lateness_ms if newest_ms else None
 
+    def _held(self) -> Iterator[_Entry]:
+        """Everything that waits, in no order."""
+        return chain(islice(self._waiting, self._gone, None), self._came)
+
+    def _put_in_order(self) -> None:
+        """Give every arrival its place among those that wait, and forget those that left."""
+        waiting, came = self._waiting, self._came
+        are_many = len(came) * _FEW > len(waiting)
+        # Now and then is enough: the rest moves up each time.
+        if are_many or self._gone * 2 > len(waiting):
+            del waiting[: self._gone]
+            self._gone = 0
+        if are_many:
+            waiting += came
+            waiting.sort()
+        else:
+            for entry in came:
+                insort(waiting, entry, self._gone)
+        came.clear()
+
 
 class _Input:
-    """What has come of one topic: its newest event time, and a bag of the offsets that are held back.
+    """What has come of one topic: its newest event time, and how far it has been read."""
 
-    The bag knows its lowest: two heaps, what came in and what went out again.
-    """
-
-    __slots__ = ("came", "newest_ms", "rank", "read_to", "went")
+    __slots__ = ("newest_ms", "rank", "read_to")
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
         self.newest_ms = _BEFORE_EVERYTHING_MS
         self.read_to = 0
-        self.came: list[int] = []
-        self.went: list[int] = []
-
-    def lowest(self) -> int | None:
-        """The lowest offset in the bag, None if it is empty."""
-        came, went = self.came, self.went
-        while went and went[0] == came[0]:
-            heappop(went)
-            heappop(came)
-        return came[0] if came else None

@@ -13,7 +13,7 @@ from needstream.schemas import state as states
 from needstream.schemas.identities import History
 from needstream.schemas.state import CustomerState
 from needstream.streams.pipeline import deduplicator, erasure, identities, timers
-from needstream.streams.pipeline.alarms import Alarms
+from needstream.streams.pipeline.alarms import NEVER_MS, Alarms
 from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.emissions import DuplicateEvent, Emission, LateEvent
 from needstream.streams.pipeline.inputs import Arrival, Tick
@@ -104,7 +104,7 @@ class Partition:
             most: take at most so many steps, each an event or an alarm; the rest stays for the next call.
         """
         released = self.merger.release(at_end)
-        watermark, alarms, taken = self.watermark, self._alarms, self._taken
+        watermark, alarms, parking, taken = self.watermark, self._alarms, self._parking, self._taken
         for _ in range(most):
             self.in_work = None
             if watermark.at_ms is not None and alarms.next_ms <= watermark.at_ms:
@@ -116,10 +116,12 @@ class Partition:
             if arrival is None:
                 return
             taken.append(arrival)
-            if arrival.key in self._parking.customers or self._dropped or type(arrival.event) is History:
-                yield from self._take(arrival)
+            if arrival.key in parking.customers or self._dropped or type(arrival.event) is History:
+                emissions = self._take(arrival)
             else:
-                yield from self._apply(arrival)
+                emissions = self._apply(arrival)
+            if emissions:
+                yield from emissions
             watermark.observe(arrival.at_ms)
         self.in_work = None
 
@@ -251,13 +253,17 @@ class Partition:
         key, origin, offset = arrival.key, states.PLACES[arrival.topic], arrival.offset
         touched = self._touched.get(key)
         state = touched or self._state(key) or self._newcomer(arrival)
-        if erasure.precedes(state, arrival.at_ms) and not deduplicator.applied(state, origin, offset=offset):
+        # What happened before the erasure belongs to what was to be forgotten.
+        if arrival.at_ms < state.erased_ms and not deduplicator.applied(state, origin, offset=offset):
             return [LateEvent(arrival.event.event_id, state.erased_ms - arrival.at_ms)]
         if not deduplicator.mark_applied(state, origin, offset=offset):
             return [DuplicateEvent(arrival.event.event_id)]
         if touched is None:
             self._live.take_out(key)
         changed, emissions = step(state, arrival, knowledge=self._knowledge)
+        if changed is not None and changed is touched:
+            self._schedule(key, changed)
+            return emissions
         if changed is not None:
             self._keep(changed.customer_id, changed)
         if changed is None or changed.customer_id != key:
@@ -278,8 +284,7 @@ class Partition:
         state = self._state(customer_id)
         if state is None:
             return []
-        next_ms = timers.next_due_ms(state)
-        if next_ms is None or next_ms > due_ms:
+        if not timers.is_due(state, due_ms):
             self._schedule(customer_id, state)
             return []
         self._live.take_out(customer_id)
@@ -301,6 +306,7 @@ class Partition:
         if state.devices and identities.is_awaiting(state):
             self._parking.enter(customer_id)
             return
-        due_ms = timers.next_due_ms(state)
-        if due_ms is not None:
+        known_ms = self._alarms.due_ms.get(customer_id, NEVER_MS)
+        # Mostly an alarm was put off: the customer is woken too early once, and looked at then.
+        if timers.is_due(state, known_ms - 1) and (due_ms := timers.next_due_ms(state)) is not None:
             self._alarms.schedule(customer_id, due_ms)

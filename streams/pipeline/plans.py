@@ -39,7 +39,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     Attributes:
         counted: the facts that something reads as a counter.
-        marking: the facts that the label rule of a model waits for.
+        marked: the models whose label rule waits for one of them, by name.
         corrects: whether one of them can correct what a learner was told.
         cancels, arms: the absences whose alarm a fact takes away, or sets.
         moves_alarms: whether there are any of these.
@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     facts: tuple[str, ...]
     counted: tuple[str, ...]
-    marking: tuple[str, ...]
+    marked: tuple[str, ...]
     corrects: bool
     cancels: tuple[CompiledScenario, ...]
     arms: tuple[CompiledScenario, ...]
@@ -98,7 +98,7 @@ class Planner:
         return Plan(
             facts=tuple(facts),
             counted=tuple(fact for fact in facts if fact in self._counted),
-            marking=tuple(fact for fact in facts if self._marks.of(fact)),
+            marked=tuple(dict.fromkeys(model.name for model in marked)),
             corrects=any(model.corrects for model in marked),
             cancels=cancels,
             arms=arms,

@@ -104,8 +104,10 @@ def _apply(
     else:
         state.clock_ms = at_ms
     decay.add(state.counters, plan.counted, amount=1.0, at_ms=at_ms, half_lives_ms=definitions.half_lives_ms)
-    if plan.marking and state.predictions:
+    if plan.corrects:
         emissions += _mark(state, plan, at_ms=at_ms, definitions=definitions)
+    elif plan.marked and state.predictions:
+        labels.mark_models(state, plan.marked, at_ms=at_ms)
     if type(event) is not events.Click:
         habits.observe(state, event, at_ms=at_ms, plan=plan, definitions=definitions)
     elif late_by_ms <= 0:
@@ -164,8 +166,7 @@ def _take_over(state: CustomerState, history: History, *, at_ms: int, knowledge:
 def _mark(state: CustomerState, plan: Plan, *, at_ms: int, definitions: Definitions) -> Sequence[LabelledExample]:
     """Mark pending predictions; marks commute like counts, so late facts mark like punctual ones."""
     assumed = labels.assumptions(state, definitions) if plan.corrects else ()
-    for fact in plan.marking:
-        labels.mark(state, fact, at_ms=at_ms, definitions=definitions)
+    labels.mark_models(state, plan.marked, at_ms=at_ms)
     return labels.corrections(state, assumed, definitions=definitions) if assumed else ()
 
 
@@ -228,7 +229,7 @@ def _close_session(occasion: Occasion) -> list[Emission]:
         return []
     plan, half_lives_ms = definitions.session_closed, definitions.half_lives_ms
     decay.add(state.counters, plan.counted, amount=1.0, at_ms=at_ms, half_lives_ms=half_lives_ms)
-    corrected = _mark(state, plan, at_ms=at_ms, definitions=definitions) if plan.marking else ()
+    corrected = _mark(state, plan, at_ms=at_ms, definitions=definitions) if plan.marked else ()
     return [closed, *corrected, *summaries.summarise(occasion)]
 
 

@@ -17,7 +17,9 @@ class Watermark:
         newest_ms = self.newest_ms
         if newest_ms is None or event_time_ms > newest_ms:
             self.newest_ms = event_time_ms
-            self.tick(event_time_ms - self._allowed_lateness_ms)
+            at_ms = event_time_ms - self._allowed_lateness_ms
+            if self.at_ms is None or at_ms > self.at_ms:
+                self.at_ms = at_ms
 
     def tick(self, at_ms: int) -> None:
         """Advance to ``at_ms`` if that is forward."""

@@ -146,3 +146,17 @@ def test_nobody_waits_for_a_topic_at_its_end_so_it_holds_nobody_back():
 
     assert {topics.CLICKSTREAM} == _merger(*story).ahead(quiet)
     assert set() == _merger(*story).ahead(set(topics.MERGED))
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 59), max_size=40), st.integers(0, 30)), max_size=8))
+def test_what_leaves_next_is_the_earliest_however_many_come_at_once(rounds):
+    merger, oracle = Merger(topics.MERGED, 0), []
+    for seconds, taken in rounds:
+        for arrival in stories.arrivals(*(click(at=f"2025-03-01T12:00:{second:02}Z") for second in seconds)):
+            merger.push(arrival)
+        oracle = sorted([*oracle, *(second * 1000 for second in seconds)])
+        left = [arrival.at_ms % 60_000 for arrival in itertools.islice(merger.release(stories.ALL), taken)]
+
+        assert oracle[:taken] == left
+        oracle = oracle[taken:]
+        assert len(oracle) == len(merger)
