@@ -21,7 +21,9 @@ HEADROOM = 0.6
 EXAMPLES = ((1, 500), (1, 5_000), (10, 10_000), (50, 50_000))
 """Millions of customers and events a second at the busiest time."""
 
-EVENTS_PER_CUSTOMER_AND_DAY = 1.2
+QUIET_EVENTS_PER_CUSTOMER_AND_DAY = 1.2
+"""Of results that do not say of which population they are."""
+
 PEAK = 5
 """The busiest time beside the average."""
 
@@ -45,6 +47,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
         state_bytes: of a customer.
         open_s_per_million: how long a worker takes to restore and open a million customers.
         customers: how many customers there were.
+        per_customer_and_day: how many events each of them has.
     """
 
     cpu_us: float
@@ -54,6 +57,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: float
     open_s_per_million: float
     customers: int
+    per_customer_and_day: float = QUIET_EVENTS_PER_CUSTOMER_AND_DAY
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,9 @@ def basis(scale: dict[str, Any]) -> Basis | None:
         state_bytes=most["state_mean_bytes"],
         open_s_per_million=max(0.0, more_s * 1e6 / more),
         customers=most["customers"],
+        per_customer_and_day=scale["customers"]
+        .get("load", {})
+        .get("events_per_customer_and_day", QUIET_EVENTS_PER_CUSTOMER_AND_DAY),
     )
 
 
@@ -107,9 +114,9 @@ def limits(found: Basis, learning: dict[str, Any] | None) -> list[tuple[str, flo
     per_core = HEADROOM * 1e6 / found.cpu_us
     told = [
         (
-            f"processor time: one core at {HEADROOM:.0%}, {EVENTS_PER_CUSTOMER_AND_DAY} events a customer and day, "
+            f"processor time: one core at {HEADROOM:.0%}, {found.per_customer_and_day:g} events a customer and day, "
             f"{PEAK} times that at the peak",
-            per_core * 86_400 / (EVENTS_PER_CUSTOMER_AND_DAY * PEAK) / 1e6,
+            per_core * 86_400 / (found.per_customer_and_day * PEAK) / 1e6,
         )
     ]
     if found.open_s_per_million:

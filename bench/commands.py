@@ -30,7 +30,10 @@ def throughput(
     contenders: Annotated[str, typer.Option(help="Which contenders, separated by commas; all without it.")] = "",
     rounds: Annotated[int, typer.Option(min=1, help="How often each contender runs.")] = 5,
     events: Annotated[int, typer.Option(min=0, help="Events of each job; 0 for each job's own number.")] = 0,
-    customers: Annotated[int, typer.Option(min=20, help="How many simulated customers.")] = 500,
+    customers: Annotated[int, typer.Option(min=0, help="Simulated customers; 0 for the population's own number.")] = 0,
+    population: Annotated[
+        str, typer.Option(help="busy, quiet, or both as busy,quiet: then full is also run on the second one.")
+    ] = "busy",
     seed: Seed = 7,
     broker: Annotated[
         str, typer.Option(help="embedded, apache or external:host:port; auto is apache if it can be had.")
@@ -54,6 +57,7 @@ def throughput(
                 rounds=rounds,
                 events=events,
                 customers=customers,
+                populations=_words(population),
                 seed=seed,
                 broker=broker,
                 output=output,
@@ -72,12 +76,19 @@ def core(
     *,
     customers: Annotated[int, typer.Option(min=20, help="How many simulated customers.")] = 300,
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = 90,
+    population: Annotated[str, typer.Option(help="busy, quiet, or both separated by a comma.")] = "busy,quiet",
     seed: Seed = 7,
 ) -> None:
     """Time decoding and the full step in memory, as multiples of a bare ``orjson.loads``."""
     from needstream.bench import core as cores
+    from needstream.bench import load
 
-    typer.echo(cores.text(cores.measure(customers=customers, days=days, seed=seed)))
+    try:
+        chosen = [load.population_of(name) for name in _words(population)]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    measured = [cores.measure(customers=customers, days=days, seed=seed, population=each) for each in chosen]
+    typer.echo("\n\n".join(cores.text(each) for each in measured))
 
 
 @program.command("guard")

@@ -1,8 +1,8 @@
 """The pure core in memory: what decoding and the full step cost beside a bare ``orjson.loads`` of the same events.
 
-In come the size of a simulated bank and a seed; out come microseconds of CPU time per event and multiples. Models are
-learned in a first pass that is not timed and then served unchanged; parsed results are kept, as any reader would;
-events are applied in batches of 500, states come from bytes and go to bytes.
+In come the size and kind of a simulated bank and a seed; out come microseconds of CPU time per event and multiples.
+Models are learned in a first pass that is not timed and then served unchanged; parsed results are kept, as any reader
+would; events are applied in batches of 500, states come from bytes and go to bytes.
 """
 
 import statistics
@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from needstream.bench import census, load
 from needstream.models.learner import Learner
 from needstream.models.scorer import Scorer
 from needstream.schemas import codecs, identities
@@ -22,7 +23,6 @@ from needstream.simulation import parameters, simulator
 from needstream.streams import topics
 from needstream.streams.packs import loader
 from needstream.streams.pipeline import inputs
-from needstream.streams.pipeline.definitions import Definitions
 from needstream.streams.pipeline.partition import Partition
 from needstream.streams.replay import MemoryStore, Replay, ReplayOptions
 
@@ -30,14 +30,18 @@ BATCH = 500
 ROUNDS = 3
 
 
-def measure(*, customers: int, days: int, seed: int) -> dict[str, Any]:
+def measure(*, customers: int, days: int, seed: int, population: load.Population = load.BUSY) -> dict[str, Any]:
     """Simulate, learn, measure."""
-    population = simulator.simulate(parameters.SimulationParameters(seed=seed, customers=customers, days=days))
-    records = [(arrival.topic, arrival.event) for arrival in population]
+    bank = simulator.simulate(
+        parameters.SimulationParameters(
+            seed=seed, customers=customers, days=days, screens_per_day=population.screens_per_day
+        )
+    )
+    records = [(arrival.topic, arrival.event) for arrival in bank]
     latest_ms = time.time_ns() // 1_000_000
     definitions = loader.load("bank")
     with tempfile.TemporaryDirectory(prefix="needstream-bench-") as scratch:
-        simulator.write(population, Path(scratch))
+        simulator.write(bank, Path(scratch))
         first = Replay(definitions, ReplayOptions(latest_ms=latest_ms))
         first.run(Path(scratch), Path(scratch) / "said")
     assert isinstance(first.learner, Learner)
@@ -47,15 +51,20 @@ def measure(*, customers: int, days: int, seed: int) -> dict[str, Any]:
 
     stores: list[MemoryStore] = []
 
-    def full() -> None:
+    def full(seen: census.Rare | None = None) -> None:
         stores.append(MemoryStore())
-        _apply(records, definitions, scorer=scorer, store=stores[-1], latest_ms=latest_ms)
+        partition = Partition(topics.MERGED, definitions, scorer=scorer, store=stores[-1])
+        _apply(records, partition, store=stores[-1], latest_ms=latest_ms, seen=seen)
 
+    seen = census.Rare()
+    full(seen)
     bare_us = _timed(lambda: [orjson.loads(raw) for _, raw in records], len(records))
     decode_us = _timed(lambda: [_decode(topic, raw, latest_ms=latest_ms) for topic, raw in records], len(records))
     full_us = _timed(full, len(records))
     sizes = sorted(len(stored) for key, stored in stores[-1].items() if key.isprintable())
+    people = len(sizes), float(days)
     return {
+        "load": census.as_dict(census.of(seen, population=population.name, events=len(records), people=people)),
         "events": len(records),
         "mean_bytes": round(statistics.mean(len(raw) for _, raw in records), 1),
         "customers": len(sizes),
@@ -74,7 +83,8 @@ def text(measured: dict[str, Any]) -> str:
     bare_us = measured["loads_us"]
     lines = [
         f"{measured['events']:,} events of {measured['mean_bytes']:.0f} bytes on average, "
-        f"{measured['customers']:,} customers, seed {measured['seed']}"
+        f"{measured['customers']:,} customers, seed {measured['seed']}",
+        census.sentence(measured["load"]),
     ]
     rows = (("orjson.loads", bare_us), ("typed decode", measured["decode_us"]), ("full step", measured["full_us"]))
     lines += [f"{name:<16}{spent_us:8.2f} us{spent_us / bare_us:7.1f} x" for name, spent_us in rows]
@@ -91,9 +101,13 @@ def _decode(topic: str, raw: bytes, *, latest_ms: int, offset: int = 0) -> input
 
 
 def _apply(
-    records: list[tuple[str, bytes]], definitions: Definitions, *, scorer: Scorer, store: MemoryStore, latest_ms: int
+    records: list[tuple[str, bytes]],
+    partition: Partition,
+    *,
+    store: MemoryStore,
+    latest_ms: int,
+    seen: census.Rare | None,
 ) -> None:
-    partition = Partition(topics.MERGED, definitions, scorer=scorer, store=store)
     offsets = dict.fromkeys(topics.MERGED, 0)
     for start in range(0, len(records), BATCH):
         for topic, raw in records[start : start + BATCH]:
@@ -102,14 +116,16 @@ def _apply(
             arrival = _decode(topic, raw, latest_ms=latest_ms, offset=offset)
             if arrival is not None:
                 partition.push(arrival)
-        _advance(partition, offsets)
+        _advance(partition, offsets, seen=seen)
         store.write(partition.flush())
 
 
-def _advance(partition: Partition, offsets: dict[str, int]) -> None:
+def _advance(partition: Partition, offsets: dict[str, int], *, seen: census.Rare | None) -> None:
     """Apply what may be applied; what needstream tells itself comes back at once, as customers with a device wait."""
     while True:
         emitted = [*partition.advance(frozenset(topics.MERGED))]
+        if seen is not None:
+            seen.add(emitted)
         messages = [each for each in emitted if isinstance(each, identities.IdentityMessage)]
         if not messages:
             return

@@ -80,6 +80,7 @@ class LatencyBench:
         processes.pin_here(self._other_core)
         records, models = stock.bank(plan.bank, scratch, seed=plan.seed, say=console.print)
         self._models = models
+        self.load = stock.described(plan.bank, records, models=models)
         self._population = clones.grow(records, models, at_ms=time.time_ns() // 1_000_000, seed=plan.seed)
         self._stored = scratch / "population"
         self._stored.write_bytes(msgspec.msgpack.encode(self._population))
@@ -229,10 +230,10 @@ def run(plan: LatencyPlan, console: Console, *, command: str) -> None:
         ContenderFailed: the worker or a helper ended early.
         BrokerUnavailable: there is no broker of that kind here.
     """
-    worker_process.end_in_order()
-    with ExitStack() as stack:
+    with processes.ended_in_order(), ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="needstream-latency-")))
-        told = LatencyBench(plan, console, scratch=scratch, stack=stack).run()
+        bench = LatencyBench(plan, console, scratch=scratch, stack=stack)
+        told = {"load": bench.load, **bench.run()}
     told = {"command": command, "plan": msgspec.to_builtins(plan, enc_hook=str), "machine": machine.facts([]), **told}
     for path in latency_report.write(told, plan.output):
         console.print(f"written: {path}")

@@ -10,7 +10,7 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
-from needstream.bench import histogram, live_load, stages
+from needstream.bench import census, histogram, live_load, stages
 
 NAME = "latency"
 GOALS = {"p50_ms": 50.0, "p99_ms": 250.0}
@@ -76,6 +76,7 @@ def text(told: dict[str, Any]) -> str:
         f"- {packages}",
         f"- broker `{plan['broker']}`, {plan['partitions']} partitions, {plan['customers']:,} customers in "
         f"`{plan['store']}`, ordering wait {plan['ordering_wait']}, seed {plan['seed']}",
+        *([f"- the bank whose customers are copied: {census.sentence(told['load'])}"] if "load" in told else []),
         "",
         HOW.format(every=live_load.TRIGGER_EVERY),
         "",

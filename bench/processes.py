@@ -14,6 +14,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = Path(".venv/contenders")
@@ -21,6 +23,7 @@ ENVIRONMENTS = Path(".venv/contenders")
 
 SAMPLE_EVERY_S = 0.02
 _TAIL_CHARACTERS = 1_500
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -76,6 +79,27 @@ def missing(name: str) -> str | None:
         check=False,
     )
     return None if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """For a while SIGTERM and SIGINT end this process as Ctrl-C does, so that what it has started is ended with it.
+
+    Ctrl-C is no matter of course: a shell starts what runs in its background with SIGINT ignored. Only the first signal
+    counts: a second one would break off what the first one has to end.
+    """
+    before = {number: signal.signal(number, _end) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from needstream.bench import chart, core, figures, job
+from needstream.bench import census, chart, core, figures, job
 from needstream.bench.plan import Plan
 from needstream.bench.stand import PARTITIONS
 
@@ -36,6 +36,10 @@ Each contender is a process of its own on one core. It reads the same records of
 Rounds run in turn, the order rotates. Rates are of the events between the warm-up (a tenth) and the last one that is
 durable; CPU time is the contender's alone, all its threads. A slow contender gets only the first part of the events.
 
+A `quiet` customer comes once a week, a `busy` one several times a week for ten screens: what comes by session and by
+week (samples of all models, matured labels) is a smaller part of a busy customer's event. Both loads are simulated, no
+bank's; models are learned from the same population. `quiet` is the harder one for each event.
+
 The load has events of known customers only, in the order they happened, nothing late, twice or broken: frameworks treat
 anonymous visitors and disorder differently. `snapshots/event` depends on how many events a batch or a checkpoint
 holds; the fewer, the cheaper.
@@ -53,13 +57,20 @@ first round with the job applied to one event after another.
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything there is to tell of a run."""
+    """Everything there is to tell of a run.
+
+    ``load`` is the census of its events, ``cold`` names the models that were not warm, ``beside`` is the same
+    contenders on another population.
+    """
 
     plan: Plan
     jobs: dict[str, list[figures.Result]]
     machine: dict[str, Any]
     pinned: str
     core: dict[str, Any]
+    load: dict[str, Any]
+    cold: Sequence[str] = ()
+    beside: "Told | None" = None
 
 
 def write(told: Told, folder: Path) -> list[Path]:
@@ -74,40 +85,58 @@ def write(told: Told, folder: Path) -> list[Path]:
 
 def as_dict(told: Told) -> dict[str, Any]:
     """The run for programs."""
-    return {
+    run = {
         "command": told.plan.command,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": told.machine,
         "pinned": told.pinned,
-        "events": told.plan.events,
-        "customers": told.plan.customers,
         "seed": told.plan.seed,
         "broker": told.plan.broker,
-        "ratios": figures.ratios(told.jobs),
-        "cpu_ratios": figures.cpu_ratios(told.jobs),
-        "core": told.core,
-        "jobs": {name: [_result(each) for each in results] for name, results in told.jobs.items()},
+        **_measured(told),
     }
+    return run if told.beside is None else {**run, told.beside.plan.population.name: _measured(told.beside)}
 
 
 def text(told: Told) -> str:
     """The run for people, in Markdown."""
     lines = ["# Throughput", "", f"`{told.plan.command}`", "", *_machine(told), ""]
     lines += [*HOW.splitlines()[1:], "", f"![events a second by job and contender]({NAME}.svg)", ""]
-    for name, results in told.jobs.items():
-        lines += [f"## {name}", "", f"{WORK[name]}; {told.plan.events[name]:,} events.", "", *_table(results), ""]
+    populations = [told] if told.beside is None else [told, told.beside]
+    for each in populations:
+        for name, results in each.jobs.items():
+            title = f"## {name}" if each is told else f"## {name}, {each.plan.population.name} population"
+            work = f"{WORK[name]}; {each.plan.events[name]:,} events of {each.plan.customers} customers."
+            lines += [title, "", work, "", *_table(results), ""]
     lines += [
         "## Ratios",
         "",
         "needstream's events a second over the contender's; CPU time per event the other way round.",
         "",
     ]
-    lines += ["| job/contender | events a second | CPU per event |", "| --- | ---: | ---: |"]
-    by_cpu = figures.cpu_ratios(told.jobs)
-    lines += [f"| {name} | {ratio:.2f} | {by_cpu[name]:.2f} |" for name, ratio in figures.ratios(told.jobs).items()]
+    lines += ["| population | job/contender | events a second | CPU per event |", "| --- | --- | ---: | ---: |"]
+    for each in populations:
+        by_cpu = figures.cpu_ratios(each.jobs)
+        lines += [
+            f"| {each.plan.population.name} | {name} | {ratio:.2f} | {by_cpu[name]:.2f} |"
+            for name, ratio in figures.ratios(each.jobs).items()
+        ]
     lines += ["", "## The core alone", "", "`needstream bench core`, CPU time, one process, no broker:", "", "```"]
-    lines += [*core.text(told.core).splitlines(), "```", ""]
+    lines += [*"\n\n".join(core.text(each.core) for each in populations).splitlines(), "```", ""]
     return "\n".join(lines)
+
+
+def _measured(told: Told) -> dict[str, Any]:
+    """What belongs to one population."""
+    return {
+        "load": told.load,
+        "cold_models": list(told.cold),
+        "events": told.plan.events,
+        "customers": told.plan.customers,
+        "ratios": figures.ratios(told.jobs),
+        "cpu_ratios": figures.cpu_ratios(told.jobs),
+        "core": told.core,
+        "jobs": {name: [_result(each) for each in results] for name, results in told.jobs.items()},
+    }
 
 
 def _machine(told: Told) -> list[str]:
@@ -116,8 +145,13 @@ def _machine(told: Told) -> list[str]:
     return [
         f"- {machine['processor']}, {machine['cores']} cores, {machine['system']}, {machine['python']}",
         f"- {packages}",
-        f"- broker `{plan.broker}`, {PARTITIONS} partitions, {plan.customers} customers, seed {plan.seed}, "
-        f"{plan.rounds} rounds; {told.pinned}",
+        f"- broker `{plan.broker}`, {PARTITIONS} partitions, seed {plan.seed}, {plan.rounds} rounds; {told.pinned}",
+        *[f"- {census.sentence(each.load)}" for each in (told, told.beside) if each],
+        *[
+            f"- not warm: {', '.join(each.cold)}, population {each.load['population']}"
+            for each in (told, told.beside)
+            if each and each.cold
+        ],
         *([EMBEDDED] if plan.broker == "embedded" else []),
     ]
 

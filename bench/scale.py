@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from needstream.bench import clones, draining, growth, learning_cost, machine, scale_report, stock, worker_process
+from needstream.bench import clones, draining, growth, learning_cost, machine, processes, scale_report, stock
 from needstream.bench.draining import Case
-from needstream.bench.load import EVENTS_PER_CUSTOMER_AND_DAY
 from needstream.bench.scale_plan import ScalePlan
 from needstream.schemas.times import DAY_MS
 
@@ -34,6 +33,8 @@ class ScaleBench:
         self._console = console
         self._scratch = scratch
         self._records, self._models = stock.bank(plan.bank, scratch, seed=plan.seed, say=console.print)
+        self._per_day = plan.bank.kind.per_customer_and_day
+        self.load = stock.described(plan.bank, self._records, models=self._models)
         self._grown: clones.Population | None = None
         self._measured = 0
 
@@ -89,7 +90,7 @@ class ScaleBench:
         plan = self._plan
         folder = plan.work or self._scratch / "growth"
         folder.mkdir(parents=True, exist_ok=True)
-        days = plan.growth_events / plan.growth_customers / EVENTS_PER_CUSTOMER_AND_DAY * 1.4 + 2
+        days = plan.growth_events / plan.growth_customers / self._per_day * 1.4 + 2
         course = growth.Course(
             customers=plan.growth_customers,
             events=plan.growth_events,
@@ -110,7 +111,7 @@ class ScaleBench:
         """Copies whose events end before now, however few of them share the events."""
         if self._grown is None:
             fewest = min(*self._plan.sizes, self._plan.customers)
-            days = self._plan.events / fewest / EVENTS_PER_CUSTOMER_AND_DAY * 1.4 + 2
+            days = self._plan.events / fewest / self._per_day * 1.4 + 2
             at_ms = time.time_ns() // 1_000_000 - int(days * DAY_MS)
             self._grown = clones.grow(self._records, self._models, at_ms=at_ms, seed=self._plan.seed)
         return self._grown
@@ -171,8 +172,7 @@ def run(plan: ScalePlan, console: Console, *, command: str) -> None:
         ContenderFailed: a worker ended early.
         BrokerUnavailable: there is no broker of that kind here.
     """
-    worker_process.end_in_order()
-    with ExitStack() as stack:
+    with processes.ended_in_order(), ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="needstream-scale-")))
         bench = ScaleBench(plan, console, scratch=scratch)
         for part in plan.parts:
@@ -183,6 +183,7 @@ def run(plan: ScalePlan, console: Console, *, command: str) -> None:
                 "machine": machine.facts([]),
                 "broker": plan.broker,
                 "seed": plan.seed,
+                "load": bench.load,
                 **getattr(bench, part)(),
             }
             told["took_s"] = round(time.monotonic() - started_s)

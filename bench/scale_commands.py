@@ -17,6 +17,7 @@ Models = Annotated[
 BankEvents = Annotated[
     int, typer.Option(min=5_000, help="Events of the simulated bank that is copied and learned from.")
 ]
+Population = Annotated[str, typer.Option(help="Whose events the bank has: busy or quiet customers'.")]
 Output = Annotated[Path, typer.Option(file_okay=False, help="Folder for the results.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal loads.")]
 
@@ -41,6 +42,7 @@ def latency(  # noqa: PLR0913 - each parameter is an option
     broker: Broker = "embedded",
     seed: Seed = 7,
     bank_events: BankEvents = 90_000,
+    population: Population = "busy",
     models: Models = None,
     output: Output = Path("bench/results"),
 ) -> None:
@@ -60,7 +62,7 @@ def latency(  # noqa: PLR0913 - each parameter is an option
         ordering_wait=f"{ordering_wait_ms}ms",
         broker=broker,
         seed=seed,
-        bank=stock.Bank(events=bank_events, models=models),
+        bank=stock.Bank(events=bank_events, population=population, models=models),
         output=output,
     )
     try:
@@ -86,6 +88,7 @@ def scale(  # noqa: PLR0913 - each parameter is an option
     broker: Broker = "embedded",
     seed: Seed = 7,
     bank_events: BankEvents = 90_000,
+    population: Population = "busy",
     models: Models = None,
     output: Output = Path("bench/results"),
 ) -> None:
@@ -107,7 +110,7 @@ def scale(  # noqa: PLR0913 - each parameter is an option
                 work=work,
                 broker=broker,
                 seed=seed,
-                bank=stock.Bank(events=bank_events, models=models),
+                bank=stock.Bank(events=bank_events, population=population, models=models),
                 output=output,
             )
         )

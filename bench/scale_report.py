@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from needstream.bench import census
+
 NAME = "scale"
 PLAUSIBLE = 1.05
 """Beyond this share of what the cores allow, something else was measured."""
@@ -52,6 +54,11 @@ def text(parts: Mapping[str, Any]) -> str:
                 f"{facts['packages']['needstream']}, broker `{told['broker']}`, seed {told['seed']}, {told['made']}, "
                 f"{told['took_s']} s.",
                 "",
+                *(
+                    [f"The bank whose customers are copied: {census.sentence(told['load'])}.", ""]
+                    if "load" in told
+                    else []
+                ),
                 *write_part(told),
                 "",
             ]

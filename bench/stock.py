@@ -4,35 +4,54 @@ In come sizes and a seed; out go events, a file of signed models and records on 
 before can be given: learning takes longer than everything else here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from needstream.bench import clones, load, packing
+from needstream.bench import census, clones, load, packing
 from needstream.bench.load import Record
 from needstream.bench.packing import Placed
 from needstream.streams import changelog, outgoing
 
 
 class Bank(msgspec.Struct, frozen=True, kw_only=True):
-    """How large the simulated bank is, and the models it is scored with; learned from it without a file."""
+    """How large the simulated bank is, its kind of customers, and the models it is scored with.
+
+    Without a file of models they are learned from more customers of the same kind, as many as make all of them warm.
+    """
 
     events: int = 90_000
-    customers: int = 500
+    population: str = load.BUSY.name
     models: Path | None = None
+
+    @property
+    def kind(self) -> load.Population:
+        """The population.
+
+        Raises:
+            ValueError: there is none of this name.
+        """
+        return load.population_of(self.population)
 
 
 def bank(chosen: Bank, scratch: Path, *, seed: int, say: Callable[[str], object]) -> tuple[list[Record], Path]:
     """The bank's events, and the file of models."""
-    say(f"simulating {chosen.events:,} events of {chosen.customers:,} customers ...")
-    records = load.generate(chosen.events, customers=chosen.customers, seed=seed)
+    kind = chosen.kind
+    say(f"simulating {chosen.events:,} events of {kind.bank_customers:,} {kind.name} customers ...")
+    records = load.generate(chosen.events, customers=kind.bank_customers, seed=seed, population=kind)
     if chosen.models is not None:
         return records, chosen.models.absolute()
     models = scratch / "models.jsonl"
     say("learning the models ...")
-    load.learn(records, models)
+    load.learn(load.learned_from(kind, seed=seed), models)
     return records, models
+
+
+def described(chosen: Bank, records: Sequence[Record], *, models: Path) -> dict[str, Any]:
+    """The census of the bank's events, for a result file."""
+    return census.as_dict(census.taken(records, models, population=chosen.kind))
 
 
 def write_states(bootstrap: str, app_id: str, *, population: clones.Population, customers: int, partitions: int) -> int:

@@ -9,13 +9,13 @@ import json
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from needstream.bench import agreement, core, figures, job, load, machine, observing, processes, report
+from needstream.bench import agreement, census, core, figures, job, load, machine, observing, processes, report
 from needstream.bench import plan as plan_of
 from needstream.bench.contenders import environments
 from needstream.bench.contending import Task
@@ -24,9 +24,6 @@ from needstream.bench.stand import PARTITIONS, Stand
 from needstream.streams import brokers
 
 WITHIN_S = 300.0
-LEARNED_FROM = 90_000
-"""Events the models are learned from, at least: all of them are warm then."""
-
 CORE_CUSTOMERS, CORE_DAYS = 300, 90
 
 
@@ -55,6 +52,8 @@ class Bench:
         if self._missing.get(figures.OURS):
             raise RunFailed(f"needstream cannot run here: {self._missing[figures.OURS]}")  # noqa: EM102
         self._references: dict[tuple[str, int], agreement.Reference] = {}
+        self.load: dict[str, Any] = {}
+        self.cold: list[str] = []
 
     def run(self) -> dict[str, list[figures.Result]]:
         """Measure every job.
@@ -64,10 +63,18 @@ class Bench:
         """
         models = self._scratch / "models.jsonl"
         self._console.print("learning the models ...")
-        events = max(LEARNED_FROM, self._plan.events["full"]) if "full" in self._plan.jobs else FEWEST_EVENTS
-        load.learn(load.generate(events, customers=self._plan.customers, seed=self._plan.seed), models)
+        load.learn(self._learned_from(), models)
+        self.cold = load.cold(models) if "full" in self._plan.jobs else []
+        if self.cold:
+            self._console.print(f"not warm, so they do not speak: {', '.join(self.cold)}")
         with processes.pinned_here(None if self._cores is None else self._cores[0]):
             return {name: self._measure(name) for name in self._plan.jobs}
+
+    def _learned_from(self) -> list[load.Record]:
+        plan = self._plan
+        if "full" in plan.jobs:
+            return load.learned_from(plan.population, seed=plan.seed)
+        return load.generate(FEWEST_EVENTS, customers=plan.customers, seed=plan.seed, population=plan.population)
 
     @property
     def pinned(self) -> str:
@@ -87,7 +94,11 @@ class Bench:
 
     def _measure(self, name: str) -> list[figures.Result]:
         plan = self._plan
-        records = load.generate(plan.events[name], customers=plan.customers, seed=plan.seed)
+        records = load.generate(plan.events[name], customers=plan.customers, seed=plan.seed, population=plan.population)
+        if name == plan.counted:
+            counted = census.taken(records, self._scratch / "models.jsonl", population=plan.population)
+            self.load = census.as_dict(counted)
+            self._console.print(census.sentence(self.load), soft_wrap=True)
         results = [
             figures.Result(each, plan.events_of(name, each), skipped=self._missing[each] or "")
             for each in plan.contenders
@@ -185,17 +196,29 @@ def run(plan: Plan, console: Console) -> None:
         RunFailed: needstream itself could not be measured.
         BrokerUnavailable: there is no broker of that kind here.
     """
-    with ExitStack() as stack:
+    with processes.ended_in_order(), ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="needstream-bench-")))
-        bench = Bench(plan, console, scratch=scratch)
-        jobs = bench.run()
-        console.print("measuring the core ...")
-        measured = core.measure(customers=min(CORE_CUSTOMERS, plan.customers), days=CORE_DAYS, seed=plan.seed)
         facts = machine.facts(plan.contenders)
-    told = report.Told(plan, jobs, facts, bench.pinned, measured)
+        second = plan.second()
+        told = _measured(plan, console, facts=facts, scratch=scratch / "first")
+        beside = _measured(second, console, facts=facts, scratch=scratch / "second") if second else None
+    told = replace(told, beside=beside)
     for path in report.write(told, plan.output):
         console.print(f"written: {path}")
     console.print(report.text(told), markup=False, highlight=False, soft_wrap=True)
+
+
+def _measured(plan: Plan, console: Console, *, facts: dict[str, Any], scratch: Path) -> report.Told:
+    """All jobs of one population, and the core alone on it."""
+    console.print(f"population {plan.population.name}")
+    scratch.mkdir()
+    bench = Bench(plan, console, scratch=scratch)
+    jobs = bench.run()
+    console.print("measuring the core ...")
+    measured = core.measure(
+        customers=min(CORE_CUSTOMERS, plan.customers), days=CORE_DAYS, seed=plan.seed, population=plan.population
+    )
+    return report.Told(plan, jobs, facts, bench.pinned, measured, load=bench.load, cold=bench.cold)
 
 
 def _command(python: str, contender: str, *, task: Task) -> list[str]:

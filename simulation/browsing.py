@@ -1,5 +1,6 @@
 """Sessions on ordinary days: a look around, now and then at a product, often at the product of a latent need.
 
+Where the parameters ask for it there are further visits for everyday matters, at plain screens only.
 Looks at loans stay clearly below what counts as repeated queries, or for a latent need go clearly above it.
 """
 
@@ -7,6 +8,12 @@ import math
 
 from needstream.simulation import catalogue, chance, timeline, truth, web
 from needstream.simulation.life import Life
+
+SCREENS_PER_VISIT = 10
+"""Of a visit for everyday matters, on average; at a person's pace it lasts some minutes."""
+
+_USUAL_SESSIONS_PER_DAY = 0.143
+"""The mean of `Customer.sessions_per_day` over the personas: who is online more often has more further visits."""
 
 _WEB_WEEKDAY = (1.1, 1.05, 1.0, 1.0, 1.0, 0.9, 0.95)
 _LOAN_VIEWS_LIMIT = 2.3
@@ -29,6 +36,11 @@ def schedule_sessions(life: Life, day: int) -> None:
         count = 1
     for _ in range(count):
         life.schedule(life.waking(day), visit_bank)
+    # Nothing is drawn without the parameter: the other draws, and so all bytes, stay what they were.
+    if life.chosen.screens_per_day:
+        visits = life.chosen.screens_per_day / SCREENS_PER_VISIT * customer.sessions_per_day / _USUAL_SESSIONS_PER_DAY
+        for _ in range(chance.poisson(rng, visits * _WEB_WEEKDAY[weekday] * life.activity(day))):
+            life.schedule(life.waking(day), see_to_things)
 
 
 def visit_bank(life: Life, at_ms: int) -> None:
@@ -48,6 +60,12 @@ def visit_bank(life: Life, at_ms: int) -> None:
     anonymous = web.anonymous_visits(life)
     shown = _within_limits(life, at_ms, visits=visits, interested_in_loans=interested_in_loans)
     web.session(life, at_ms, visits=shown, anonymous=anonymous)
+
+
+def see_to_things(life: Life, at_ms: int) -> None:
+    """Log in for everyday matters: balance, payments, settings; no product, so no limit on loan pages is touched."""
+    screens = 1 + chance.poisson(life.rng, SCREENS_PER_VISIT - 1)
+    web.session(life, at_ms, visits=[web.general_visit(life.rng) for _ in range(screens)])
 
 
 def _within_limits(life: Life, at_ms: int, *, visits: list[web.Visit], interested_in_loans: bool) -> list[web.Visit]:

@@ -5,6 +5,8 @@ import dataclasses
 from needstream.simulation import timeline
 
 DEFAULT_START_MS = timeline.parse("2025-01-06T00:00:00Z")
+MOST_SCREENS_PER_DAY = 200
+"""On average; beyond it somebody's visits would fill the day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,12 @@ class SimulationParameters:
     very_late_share: float = 0.0003
     """Share of the ordinary page views that arrive hours to two days late."""
     duplicate_share: float = 0.005
+    screens_per_day: float = 0.0
+    """Mean number of further plain screens per customer and day, on visits of about ten each; 0 for none of them.
+
+    Without it a customer comes about once a week and looks at a few pages, which is what the plants were made for. With
+    it the same customer also comes to see the balance or to pay: more for who is online often, never at a product.
+    """
     malformed: int = 0
     """Records nobody can read, sprinkled over the whole time."""
 
@@ -53,6 +61,9 @@ class SimulationParameters:
             value = getattr(self, field.name)
             if field.name.endswith("_share") and not 0 <= value <= 1:
                 message = f"{field.name} must lie within 0 and 1, not {value}"
+                raise ValueError(message)
+            if field.name == "screens_per_day" and not 0 <= value <= MOST_SCREENS_PER_DAY:
+                message = f"{field.name} must lie within 0 and {MOST_SCREENS_PER_DAY}, not {value}"
                 raise ValueError(message)
             if field.name in ("bots", "anonymous_visitors", "malformed") and value < 0:
                 message = f"{field.name} must not be negative, not {value}"

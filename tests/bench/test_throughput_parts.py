@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from needstream.bench import agreement, chart, figures, load, merging, plan
+from needstream.bench import agreement, census, chart, figures, load, merging, plan, report
 from needstream.bench.contending import Progress, task
+from needstream.schemas.times import DAY_MS
 from needstream.simulation.noise import Arrival
 
 PARTITION = 3
@@ -19,6 +20,7 @@ def choices(**chosen: Any) -> plan.Choices:
         "rounds": 1,
         "events": 0,
         "customers": 20,
+        "populations": [],
         "seed": 7,
         "broker": "embedded",
         "output": Path("somewhere"),
@@ -145,9 +147,121 @@ def test_a_plan_tells_the_command_that_repeats_it() -> None:
     command = plan.make(choices(jobs=["full"], contenders=["needstream", "limit"], events=5_000)).command
 
     assert command == (
-        "needstream bench --jobs=full --contenders=needstream,limit --rounds=1 --customers=20 --seed=7 "
-        "--broker=embedded --events=5000"
+        "needstream bench --jobs=full --contenders=needstream,limit --rounds=1 --population=busy --seed=7 "
+        "--broker=embedded --customers=20 --events=5000"
     )
+
+
+def test_an_unknown_population_is_refused_with_what_is_valid() -> None:
+    with pytest.raises(ValueError, match=r"'idle' is unknown; valid are busy, quiet"):
+        plan.make(choices(populations=["idle"]))
+
+
+def test_too_few_customers_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 20 customers"):
+        plan.make(choices(customers=19))
+
+
+def test_nothing_chosen_is_the_busy_population_with_its_own_sizes() -> None:
+    chosen = plan.make(choices(customers=0))
+
+    assert (load.BUSY, load.BUSY.customers, load.BUSY.events) == (chosen.population, chosen.customers, chosen.events)
+
+
+def test_a_full_run_lasts_as_long_in_both_populations() -> None:
+    days = [each.events["full"] / each.customers / each.per_customer_and_day for each in load.POPULATIONS.values()]
+
+    assert all(75 <= length <= 90 for length in days)
+
+
+def test_a_second_population_runs_the_full_job_alone_with_its_own_sizes() -> None:
+    second = plan.make(choices(jobs=["full", "count"], customers=0, populations=["busy", "quiet"])).second()
+
+    assert second is not None
+    assert (("full",), load.QUIET, {"full": 50_000}, 500) == (
+        second.jobs,
+        second.population,
+        second.events,
+        second.customers,
+    )
+
+
+def test_one_population_has_no_second() -> None:
+    assert plan.make(choices(populations=["quiet", "quiet"])).second() is None
+
+
+def test_a_contender_named_twice_runs_once() -> None:
+    assert plan.make(choices(contenders=["limit", "limit"])).contenders == ("limit",)
+
+
+@pytest.mark.parametrize("population", load.POPULATIONS.values(), ids=lambda each: each.name)
+def test_a_population_has_at_least_as_many_events_as_it_says(population: load.Population) -> None:
+    records = load.generate(12_000, customers=120, seed=5, population=population)
+    days = (records[-1].at_ms - records[0].at_ms) / DAY_MS
+
+    found = len(records) / 120 / days
+
+    assert population.per_customer_and_day * 0.9 <= found <= population.per_customer_and_day * 1.4
+
+
+def counted(population: load.Population, models: Path) -> census.Census:
+    records = load.generate(6_000, customers=40, seed=5, population=population)
+    load.learn(records[:1_000], models)
+    return census.taken(records, models, population=population)
+
+
+def test_samples_and_sessions_are_a_smaller_part_of_a_busy_customers_event(tmp_path: Path) -> None:
+    busy, quiet = (counted(each, tmp_path / each.name) for each in (load.BUSY, load.QUIET))
+
+    assert ("busy", "quiet") == (busy.population, quiet.population)
+    assert busy.samples_per_event * 3 < quiet.samples_per_event
+    assert busy.session_ends_per_event < quiet.session_ends_per_event
+
+
+def test_models_that_saw_too_little_are_named(tmp_path: Path) -> None:
+    load.learn(load.generate(500, customers=20, seed=5), tmp_path / "models")
+
+    assert {"loan", "churn", "soft_churn"} <= set(load.cold(tmp_path / "models"))
+
+
+def told(population: str, rate: float, *, beside: report.Told | None = None) -> report.Told:
+    described = census.of(census.Rare(1, 2, 3), population=population, events=10, people=(5, 2.0))
+    facts = {"processor": "x", "cores": 2, "system": "s", "python": "p", "packages": {"needstream": "0"}}
+    core = {"load": census.as_dict(described), "events": 1, "mean_bytes": 1.0, "customers": 1, "seed": 7}
+    core |= {"loads_us": 1.0, "decode_us": 2.0, "full_us": 3.0, "state_median_bytes": 1, "state_largest_bytes": 1}
+    return report.Told(
+        plan.make(choices(jobs=["full"], populations=[population])),
+        {"full": [result("needstream", rate), result("quix", 100.0)]},
+        facts,
+        "pinned",
+        core,
+        load=census.as_dict(described),
+        cold=["card"] if beside else [],
+        beside=beside,
+    )
+
+
+def test_a_second_population_has_a_key_and_a_table_of_its_own() -> None:
+    both = told("busy", 300.0, beside=told("quiet", 200.0))
+
+    written, page = report.as_dict(both), report.text(both)
+
+    assert ({"full/quix": 3.0}, {"full/quix": 2.0}) == (written["ratios"], written["quiet"]["ratios"])
+    assert ("busy", "quiet") == (written["load"]["population"], written["quiet"]["load"]["population"])
+    assert "## full, quiet population" in page
+    assert "| busy | full/quix | 3.00 |" in page
+    assert "| quiet | full/quix | 2.00 |" in page
+    assert "not warm: card, population busy" in page
+
+
+def test_a_result_says_what_its_customers_do() -> None:
+    page = report.text(told("busy", 300.0))
+
+    assert (
+        "population `busy`: 1.00 events a customer and day (5 customers, 2 days); an event brings 0.100 session ends, "
+        "0.200 samples of all models and 0.300 matured examples"
+    ) in page
+    assert "quiet" not in report.as_dict(told("busy", 300.0))
 
 
 def test_a_slow_contender_gets_the_first_part_of_the_events() -> None:
