@@ -16,7 +16,7 @@ NAME = "latency"
 GOALS = {"p50_ms": 50.0, "p99_ms": 250.0}
 GOAL_LEVEL = 50
 GUARANTEE = (
-    "What batching adds at low load, by its settings: the embedded broker is asked again 20 ms after an empty answer "
+    "What batching adds at low load, by its settings: the embedded broker is asked again 12 ms after an empty answer "
     "(Apache "
     "Kafka answers as soon as there is something), the ordering wait, and the pacemaker's pause of as much again "
     "before "

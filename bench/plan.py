@@ -20,7 +20,7 @@ CONTENDERS = (
     "pyflink",
     "faust_per_event",
 )
-SHARE = {"faust_per_event": 0.1, "pyflink": 0.6}
+SHARE = {"faust_per_event": 0.1}
 """Slow contenders get only the first part of the events."""
 
 ONLY = {"bytewax_merged": ("count",), "pyflink": ("full",)}

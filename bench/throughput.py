@@ -142,6 +142,7 @@ class Bench:
         except (processes.ContenderFailed, ValueError) as error:
             if result.contender == figures.OURS:
                 raise RunFailed(f"{name}: needstream: {error}") from error  # noqa: EM102
+            result.rounds.clear()  # what was measured before may be as wrong, and fewer rounds are no comparison
             result.skipped = f"failed: {str(error).splitlines()[-1][:200]}"
             self._console.print(f"{name} {result.contender}: {error}", markup=False)
             return

@@ -184,9 +184,7 @@ def packed(prediction: Prediction, shared: bytes) -> tuple[Pending, bytes]:
     """
     known, made_ms = shared_in(shared), prediction.made_ms
     kinds, feature_sets = list(known.kinds), list(known.feature_sets)
-    places: list[int] = []
-    said: list[bytes] = []
-    marked = 0
+    places, said, marked = bytearray(), list[bytes](), 0
     for number, (name, ask) in enumerate(prediction.asks.items()):
         version, taken_in = _split(ask.model_version, name)
         kind = (name, ask.due_ms - made_ms, version)

@@ -1,8 +1,8 @@
 """When the inputs of a lane were last heard of, and what has waited long enough for the others to speak.
 
-In come arrivals and the moments at which every input was read to its end, each with a reading of a monotonic clock;
-out go the silent inputs, and how many arrivals are ripe. The invariant it protects: an arrival ripens only a full wait
-after a moment at which nothing was left to read that could have preceded it.
+In come arrivals and the inputs that are read to their ends just now, each with a reading of a monotonic clock; out go
+the silent inputs, and how many arrivals are ripe. The invariant it protects: an arrival ripens only a full wait after
+every input was read to its end at least once since, so that nothing is left to read that could have preceded it.
 """
 
 from collections import deque
@@ -21,7 +21,9 @@ class Hearing:
     def __init__(self, topics: Iterable[str], *, wait_s: float, now_s: float) -> None:
         self._wait_s = wait_s
         self._heard_s = dict.fromkeys(topics, now_s)
-        #: When everything was read, and how many arrivals there were by then.
+        #: How many arrivals there were when an input was last read to its end.
+        self._read = dict.fromkeys(self._heard_s, 0)
+        #: When everything was read that could precede so many arrivals.
         self._moments: deque[tuple[float, int]] = deque()
         #: The arrivals that a moment was noted for.
         self._noted = 0
@@ -29,19 +31,28 @@ class Hearing:
     def begin_anew(self, now_s: float) -> None:
         """Count every silence anew, as after a pause of the whole process."""
         self._heard_s = dict.fromkeys(self._heard_s, now_s)
+        self._read = dict.fromkeys(self._heard_s, 0)
         self._moments.clear()
         self._noted = 0
+
+    @property
+    def awaits(self) -> bool:
+        """Whether something was noted that is not ripe yet, or has not been asked for."""
+        return bool(self._moments)
 
     def heard(self, topic: str, *, now_s: float) -> None:
         """Note that records came."""
         self._heard_s[topic] = now_s
 
-    def everything_read(self, arrivals: int, *, now_s: float) -> bool:
-        """Note a moment at which all inputs were read to their ends, after so many arrivals; whether there were new."""
-        if self._noted >= arrivals:
+    def read_to_end(self, topics: Iterable[str], arrivals: int, *, now_s: float) -> bool:
+        """Note inputs that are read to their ends, after so many arrivals of all; whether more are waited with now."""
+        for topic in topics:
+            self._read[topic] = arrivals
+        before_all = min(self._read.values())
+        if self._noted >= before_all:
             return False
-        self._noted = arrivals
-        self._moments.append((now_s, arrivals))
+        self._noted = before_all
+        self._moments.append((now_s, before_all))
         return True
 
     def silent(self, now_s: float) -> frozenset[str]:

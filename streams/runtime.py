@@ -3,11 +3,18 @@
 import asyncio
 import contextlib
 import gc
+import sys
 
 COLLECT_AFTER = 50_000
 """The collector looks for cycles after so many more objects were made than freed; the interpreter's own choice is 700.
 
 A batch makes thousands of objects that reference counting frees soon: each look in between goes through them in vain.
+"""
+
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter when another asks for it; the interpreter's own choice is 5 ms.
+
+The fetching thread asks several times for each answer of the broker, and would wait so long each time.
 """
 
 
@@ -26,3 +33,4 @@ def settle_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 20)
+    sys.setswitchinterval(SWITCH_S)

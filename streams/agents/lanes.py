@@ -77,6 +77,8 @@ class Lanes:
                     _LOG.exception("batch not taken", extra={"facts": {"partition": number}})
                 await self._fail(error)
                 raise
+            if self._listens(lane):
+                continue
             self._start(lane)
             while lane.unseen > READ_AHEAD and lane in self._running:
                 lane.looked.clear()
@@ -215,17 +217,21 @@ class Lanes:
         consumer = transport.consumer(self._app)
         return frozenset(topic for topic in topics.MERGED if consumer.position_is_at_end(TP(topic, lane.number)))
 
+    def _listens(self, lane: Lane) -> bool:
+        """Whether a lane only waits for what its inputs may still say, and is woken then: a round finds nothing now."""
+        if lane in self._running or lane.unseen > READ_AHEAD or not lane.is_certain:
+            return False
+        self._at_end(lane)
+        return lane.hearing.awaits
+
     def _at_end(self, lane: Lane) -> frozenset[str]:
         """Inputs that are not waited for: read to their end, and silent for the ordering wait.
 
-        Where all are read to their ends at one moment, what had come by then is not waited with for long, however busy
-        they are.
+        What had come before each of them was read to its end is not waited with for long, however busy they are.
         """
         now_s = time.monotonic()
         read_to_end = self._read_to_end(lane)
-        if len(read_to_end) == len(topics.MERGED) and lane.hearing.everything_read(
-            lane.partition.merger.pushed, now_s=now_s
-        ):
+        if lane.hearing.read_to_end(read_to_end, lane.partition.merger.pushed, now_s=now_s):
             # The pacemaker would notice a little later.
             asyncio.get_running_loop().call_later(self._ordering_wait_s + CLOCK_S, self._wake, lane)
         return read_to_end & lane.hearing.silent(now_s)
@@ -234,7 +240,7 @@ class Lanes:
         if not lane.is_certain:
             lane.hear_anew()  # without the broker nobody can speak
             return
-        if lane in self._running:
+        if lane in self._running or lane.hearing.awaits:
             return
         if lane.partition.awaiting and not self._has_read_everything():
             lane.wait_anew()  # the visitor's partition may be one that is still behind

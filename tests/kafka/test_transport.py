@@ -318,12 +318,13 @@ async def test_the_private_names_the_transport_leans_on_are_there(cluster):
         )
         assert [] == missing(consumer, "_buffered_partitions", "flow_active", "_thread")
         inner = consumer._thread._ensure_consumer()
-        assert [] == missing(inner, "_fetch_max_wait_ms", "_fetcher", "_subscription", "_coordinator")
+        private = ("_fetch_max_wait_ms", "_fetch_min_bytes", "_fetcher", "_subscription", "_coordinator")
+        assert [] == missing(inner, *private)
         assert [] == missing(inner._coordinator, "reset_generation", "request_rejoin")
         assert [running.app.assignor] == list(inner._coordinator._assignors)
         assert "fetch_and_rest" == inner._fetcher._proc_fetch_request.__name__
         assert isinstance(inner._fetcher._records, dict)
-        assert inner._fetcher._fetch_max_wait_ms == inner._fetch_max_wait_ms == 50
+        assert inner._fetcher._fetch_max_wait_ms == inner._fetch_max_wait_ms == 10
         state = consumer._thread.partition_state(next(iter(consumer.assignment())))
         assert [] == missing(state, "has_valid_position", "highwater")
 
